@@ -1,0 +1,36 @@
+# Every door of the project. Each does all it needs on a fresh machine with Python 3.11+, make and git.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: setup demo test check bench lock clean
+
+setup: $(READY)  ## .venv with everything
+
+$(READY): pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	touch $(READY)
+
+demo: $(READY)  ## the main job on an S3 server of its own, end to end
+	$(BIN)/tidewaiter demo
+
+test: $(READY)  ## all tests
+	$(BIN)/python -m pytest -n auto
+
+check: $(READY)  ## formatting, lint, types, import contracts, and the tests on the built wheel
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tests/wheel.py
+
+bench: $(READY)  ## the benchmark table
+	$(BIN)/python -m bench
+
+lock: $(READY)  ## write requirements.lock from what .venv has
+	$(BIN)/pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' | sort -f > requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

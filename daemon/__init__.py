@@ -1,0 +1,1 @@
+"""Remember and drive: the journal, internal storage, intake, execution and the command line."""
