@@ -1,0 +1,89 @@
+"""Annotated types for the properties of flows and settings, each with a message a flow author understands."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+_DURATION = re.compile(
+    r"(?P<sign>[-+]?)P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:[.,]\d{1,9})?)S)?)?",
+    re.IGNORECASE,
+)
+
+
+def parse_duration(text: str) -> timedelta:
+    """
+    Read an ISO-8601 duration such as ``PT1M30S`` or ``P1D``, as java.time.Duration does.
+
+    Raises:
+        ValueError: *text* is not a duration; years and months are refused because their length varies.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not any(match[unit] for unit in ("weeks", "days", "hours", "minutes", "seconds")):
+        raise ValueError(f"'{text}' is not an ISO-8601 duration, for example PT30S, PT5M or P1D")
+    parts = {name: float(value.replace(",", ".")) for name, value in match.groupdict("0").items() if name != "sign"}
+    duration = timedelta(**parts)
+    return -duration if match["sign"] == "-" else duration
+
+
+def format_duration(duration: timedelta) -> str:
+    """Write *duration* as ISO-8601, in seconds and its larger units up to hours (``PT1H30M``)."""
+    seconds = duration.total_seconds()
+    hours, rest = divmod(seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    parts = (
+        (f"{hours:g}H" if hours else "") + (f"{minutes:g}M" if minutes else "") + (f"{seconds:g}S" if seconds else "")
+    )
+    return f"PT{parts or '0S'}"
+
+
+def _duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise PydanticCustomError("duration", "{reason}", {"reason": str(error)}) from error
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise PydanticCustomError("duration", "must be longer than zero")
+    return value
+
+
+def _text(value: Any) -> Any:
+    """Give scalars their YAML spelling: authors write ``env: {DEBUG: true, PORT: 8080}`` and mean text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _namespace(value: str) -> str:
+    if not all(value.split(".")):
+        raise PydanticCustomError("namespace", "a namespace has no empty part between dots")
+    return value
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    WithJsonSchema({"type": "string", "format": "duration", "examples": ["PT1M"]}),
+]
+"""A length of time in ISO-8601; see `parse_duration`."""
+
+PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
+
+Text = Annotated[str, BeforeValidator(_text)]
+"""A string; numbers and booleans are taken in their YAML spelling, as Kestra does."""
+
+Id = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$", max_length=100)]
+"""The id of a flow, task or trigger (kestra.md §1.4)."""
+
+Namespace = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=150), AfterValidator(_namespace)
+]
+"""A flow's namespace; dots separate its levels (kestra.md §1.4)."""

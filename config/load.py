@@ -1,0 +1,235 @@
+"""A YAML document to a validated model; every mistake of a file at once, each with line, column and remedy."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from tidewaiter.config.document import Document, Path
+from tidewaiter.config.errors import ConfigError, ExpressionError, Problem
+from tidewaiter.config.expression import Expressions
+from tidewaiter.config.spec import OneOf, has_expression
+
+M = TypeVar("M", bound=BaseModel)
+
+# Text that is documentation, not input: never rendered, so never checked.
+_PROSE = frozenset({"description", "displayName", "variables", "defaults", "extend"})
+
+PLANNED_PROPERTIES = frozenset(
+    {
+        "afterExecution",
+        "cache",
+        "checks",
+        "conditions",
+        "errors",
+        "failOnTriggerError",
+        "finally",
+        "listeners",
+        "logToFile",
+        "minLogLevel",
+        "pluginDefaults",
+        "retry",
+        "sla",
+        "stopAfter",
+        "taskCache",
+        "taskDefaults",
+        "when",
+        "workerGroup",
+        "assets",
+    }
+)
+"""Properties of Kestra's language that are known here and refused by name until they are done."""
+
+PLANNED_TYPES = (
+    "io.kestra.plugin.core.",
+    "io.kestra.core.tasks.",
+    "io.kestra.core.models.",
+    "io.kestra.plugin.aws.s3.",
+    "io.kestra.plugin.minio.",
+    "io.kestra.plugin.git.",
+    "io.kestra.plugin.fs.http.",
+)
+"""Families of types that belong to the job; the ones not done yet are refused as such."""
+
+
+def validate(document: Document, model: type[M], expressions: Expressions | None = None) -> M:
+    """
+    Make *model* from *document*, checking the syntax of every expression in it when *expressions* is given.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    problems = [*document.problems, *duplicate_ids(document)]
+    if expressions is not None:
+        problems += _bad_expressions(document, expressions)
+    if not isinstance(document.data, Mapping):
+        raise ConfigError(
+            [
+                *problems,
+                document.problem((), "the file is empty" if document.data is None else "expected a map of properties"),
+            ]
+        )
+    try:
+        result = model.model_validate(document.data, by_alias=True, by_name=False)
+    except ValidationError as error:
+        problems += [_problem(document, model, details) for details in error.errors(include_url=False)]
+        raise ConfigError(_once(problems)) from error
+    if problems:
+        _fail(problems)
+    return result
+
+
+def _fail(problems: Iterable[Problem]) -> NoReturn:
+    raise ConfigError(problems)
+
+
+def _once(problems: Iterable[Problem]) -> list[Problem]:
+    return list(dict.fromkeys(problems))
+
+
+def duplicate_ids(document: Document) -> Iterator[Problem]:
+    """Find tasks that share an id anywhere in the flow, and triggers that do: outputs are addressed by it."""
+    if not isinstance(document.data, Mapping):
+        return
+    for groups in (("tasks", "errors"), ("triggers",), ("inputs",), ("outputs",)):
+        first: dict[str, Path] = {}
+        for path, identifier in (found for group in groups for found in _ids(document.data.get(group), (group,))):
+            if identifier in first:
+                line = document.positions[first[identifier]][0]
+                message = f"id '{identifier}' is used twice, first in line {line}"
+                yield document.problem(path, message, "give each its own id")
+            first.setdefault(identifier, path)
+
+
+def _ids(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """The ids of the specs in a list, and of those nested in their own lists of specs."""
+    for index, item in enumerate(value if isinstance(value, list) else ()):
+        if not isinstance(item, Mapping):
+            continue
+        if isinstance(item.get("id"), str):
+            yield (*path, index, "id"), item["id"]
+        for key in ("tasks", "errors"):
+            yield from _ids(item.get(key), (*path, index, key))
+
+
+def _bad_expressions(document: Document, expressions: Expressions) -> Iterator[Problem]:
+    for path, text in document.strings(_PROSE):
+        if not has_expression(text):
+            continue
+        try:
+            expressions.check(text)
+        except ExpressionError as error:
+            yield document.problem(path, error.message, error.hint)
+
+
+def _problem(document: Document, model: type[BaseModel], details: ErrorDetails) -> Problem:
+    path = _path(document.data, details["loc"])
+    name = details["loc"][-1] if details["loc"] else ""
+    kind = details["type"]
+    if kind == "extra_forbidden":
+        return document.problem(path, *_unknown_property(model, details["loc"]), at_key=True)
+    if kind == "missing":
+        return document.problem(path, f"property '{name}' is missing")
+    if kind == "union_tag_not_found":
+        return document.problem(path, "property 'type' is missing", "every task and trigger names its type")
+    if kind == "union_tag_invalid":
+        return document.problem((*path, "type"), *_unknown_type(model, details))
+    if kind in {"not_yet", "value_error"} or not isinstance(path[-1:] and path[-1], str):
+        return document.problem(path, details["msg"].removeprefix("Value error, "))
+    return document.problem(path, f"property '{path[-1]}': {_lower(details['msg'])}{_got(details)}")
+
+
+def _lower(message: str) -> str:
+    message = message.removeprefix("Value error, ").replace("Input should", "should")
+    return message[:1].lower() + message[1:]
+
+
+def _got(details: ErrorDetails) -> str:
+    value = details["input"]
+    quoted = repr(value)[:60]
+    return f", got {quoted}" if isinstance(value, str | int | float) and quoted not in details["msg"] else ""
+
+
+def _path(data: Any, loc: tuple[str | int, ...]) -> Path:
+    """Follow *loc* through the data; pydantic's names of union members are not part of it and are left out."""
+    path: list[str | int] = []
+    for part in loc:
+        known = part in data if isinstance(data, Mapping) else isinstance(data, list) and part in range(len(data))
+        if known:
+            data = data[part]
+            path.append(part)
+    return tuple(path)
+
+
+def _unknown_property(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[str, str | None]:
+    name = str(loc[-1])
+    if name in PLANNED_PROPERTIES:
+        return f"property '{name}' is not supported here yet", "remove it, or keep this flow where it runs today"
+    owner = _model_at(model, loc[:-1])
+    known = [field.alias or key for key, field in owner.model_fields.items()] if owner else []
+    return f"unknown property '{name}'", _did_you_mean(name, known) or (
+        f"known here: {', '.join(sorted(known))}" if known else None
+    )
+
+
+def _unknown_type(model: type[BaseModel], details: ErrorDetails) -> tuple[str, str | None]:
+    written = str(details["input"].get("type"))
+    choice = _choice(model, details["loc"])
+    names = list(choice.names) if choice else []
+    if written.startswith(PLANNED_TYPES) and not difflib.get_close_matches(written, names, n=1, cutoff=0.95):
+        return (
+            f"type '{written}' is not supported here yet",
+            f"supported: {', '.join(sorted(n for n in names if not n.startswith('io.')))}",
+        )
+    return f"unknown type '{written}'", _did_you_mean(written, names)
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else None
+
+
+def _model_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> type[BaseModel] | None:
+    """The model that the part at *loc* is validated by; a union member is named in *loc* by its class."""
+    current: type[BaseModel] | None = model
+    annotation: Any = model
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        members = {spec.__name__: spec for choice in _found(annotation, OneOf) for spec in choice.specs}
+        if part in members:
+            current = annotation = members[part]
+            continue
+        field = next((f for n, f in current.model_fields.items() if part in {n, f.alias}), None) if current else None
+        if field is None:
+            return current
+        annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        current = next(iter(_found_models(annotation)), None)
+    return current
+
+
+def _choice(model: type[BaseModel], loc: tuple[str | int, ...]) -> OneOf | None:
+    names = [part for part in loc if isinstance(part, str)]
+    owner = _model_at(model, tuple(loc[: loc.index(names[-1])])) if names else None
+    field = next((f for n, f in (owner or model).model_fields.items() if names and names[-1] in {n, f.alias}), None)
+    if field is None:
+        return None
+    return next(
+        _found(Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation, OneOf), None
+    )
+
+
+def _found(annotation: Any, kind: type[OneOf]) -> Iterator[OneOf]:
+    if get_origin(annotation) is Annotated:
+        yield from (item for item in annotation.__metadata__ if isinstance(item, kind))
+    for inner in get_args(annotation):
+        yield from _found(inner, kind)
+
+
+def _found_models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _found_models(inner)

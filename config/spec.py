@@ -1,0 +1,246 @@
+"""
+What every written thing (flow, task, trigger) has in common: a frozen model, templated properties, types with several
+names.
+
+A property declared ``Dynamic[T]`` may be written as an expression. Until `concrete` is called it then holds a
+`Template`; the type checker sees plain ``T``, because code below `concrete` never meets a template (design.md §3,
+"render once").
+"""
+
+import json
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
+from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
+
+from tidewaiter.config.errors import ExpressionError, PropertyError
+
+T = TypeVar("T")
+
+Render = Callable[[str], str]
+"""Turns the source text of one expression into its value."""
+
+KESTRA_PREFIX = "io.kestra.plugin."
+_CONCRETE = {"concrete": True}
+
+
+class Spec(BaseModel):
+    """A part of a flow as its author wrote it: frozen, no unknown properties, camelCase names in YAML."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        arbitrary_types_allowed=True,
+        coerce_numbers_to_str=True,
+    )
+
+
+class TypedSpec(Spec):
+    """
+    A spec chosen by its ``type`` property.
+
+    *NAMES* are the full type names it answers to, the current one of each kind first, older aliases after it. Each
+    also answers to its short name: without ``io.kestra.plugin.`` and without ``core.`` or ``scripts.`` (design.md
+    §2).
+    """
+
+    NAMES: ClassVar[tuple[str, ...]] = ()
+
+    id: str
+    type: str
+
+    @classmethod
+    def accepted_names(cls) -> tuple[str, ...]:
+        """Every spelling of ``type`` that selects this spec, full names first."""
+        return (*cls.NAMES, *(short_name(name) for name in cls.NAMES if name.startswith(KESTRA_PREFIX)))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Offer the accepted names of ``type`` to editors."""
+        json_schema = handler.resolve_ref_schema(handler(schema))
+        if cls.NAMES:
+            json_schema["properties"]["type"] = {"type": "string", "enum": list(cls.accepted_names())}
+        return json_schema
+
+
+def short_name(name: str) -> str:
+    """Shorten a full Kestra type name: ``io.kestra.plugin.core.log.Log`` is ``log.Log``."""
+    rest = name.removeprefix(KESTRA_PREFIX)
+    return rest.removeprefix("core.").removeprefix("scripts.")
+
+
+class OneOf:
+    """
+    Annotation for a property that holds one of several typed specs, selected by ``type``.
+
+    ``Annotated[TaskSpec, OneOf((Log, Return))]`` accepts every name of every given spec; an unknown name is the error
+    ``unknown_type`` whose context lists the names there are.
+    """
+
+    def __init__(self, specs: Sequence[type[TypedSpec]]) -> None:
+        self._specs = tuple(specs)
+        self._tags = {name: spec.__name__ for spec in specs for name in spec.accepted_names()}
+
+    @property
+    def specs(self) -> tuple[type[TypedSpec], ...]:
+        """The specs to choose from."""
+        return self._specs
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Every accepted type name and the name of the spec class it selects."""
+        return self._tags
+
+    def _tag(self, value: Any) -> str | None:
+        if isinstance(value, TypedSpec):
+            return type(value).__name__
+        written = value.get("type") if isinstance(value, Mapping) else None
+        if isinstance(written, str):
+            return self._tags.get(written, f"?{written}")
+        return None
+
+    def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        choices = {spec.__name__: handler.generate_schema(spec) for spec in self._specs}
+        return core_schema.tagged_union_schema(choices, self._tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A property as written, with at least one expression in it: a string, or a list or map with strings inside."""
+
+    source: Any
+
+
+def has_expression(text: str) -> bool:
+    """Tell whether *text* needs rendering; text without an opening delimiter is returned as is by Kestra, too."""
+    return "{{" in text or "{%" in text or "{#" in text
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _strings(key)
+            yield from _strings(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _strings(item)
+
+
+class _DynamicMarker:
+    """
+    Holds the value back as a `Template` while it has expressions; afterwards validates it like the type itself.
+
+    Text that looks like JSON is accepted for lists and maps, since Kestra's ``Property<List>`` may be one rendered
+    string.
+    """
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_wrap_validator_function(self._validate, handler(source))
+
+    @staticmethod
+    def _validate(value: Any, inner: Callable[[Any], Any], info: ValidationInfo) -> Any:
+        if isinstance(value, Template):
+            return value
+        if not (info.context or {}).get("concrete") and any(map(has_expression, _strings(value))):
+            return Template(value)
+        try:
+            return inner(value)
+        except ValidationError:
+            parsed = _json(value)
+            if parsed is None:
+                raise
+            return inner(parsed)
+
+
+def _json(value: Any) -> Any:
+    """Parse *value* when it is the text of a JSON list or map; None otherwise."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("[", "{")):
+        return None
+    try:
+        return json.loads(value)
+    except ValueError:
+        return None
+
+
+Dynamic = Annotated[T, _DynamicMarker()]
+"""``Dynamic[int]``: an int, or an expression that renders to one."""
+
+
+S = TypeVar("S", bound=Spec)
+
+
+def concrete(spec: S, render: Render, only: Container[str] | None = None) -> S:
+    """
+    Give *spec* with every template of its own replaced by its rendered value; child tasks keep theirs until they run.
+
+    *only* restricts this to some properties (by their Python names), for a task whose properties become due at
+    different moments.
+
+    Idempotent: a spec without templates is returned as is. Rendered text is data and is never looked at for
+    expressions again.
+
+    Raises:
+        ExpressionError: an expression failed; the message starts with the property's name.
+        PropertyError: a rendered value does not fit the property's type.
+    """
+    if not any(_own_templates(spec)):
+        return spec
+    values = {name: getattr(spec, name) for name in spec.model_fields_set}
+    for name, value in values.items():
+        if only is None or name in only:
+            values[name] = _rendered(value, render, type(spec).model_fields[name].alias or name)
+    try:
+        return type(spec).model_validate(values, context=_CONCRETE, by_name=True)
+    except ValidationError as error:
+        raise PropertyError(_mismatch(error)) from error
+
+
+def _own_templates(spec: Spec) -> Iterator[Template]:
+    for name in spec.model_fields_set:
+        value = getattr(spec, name)
+        if isinstance(value, Template):
+            yield value
+        elif isinstance(value, Spec) and not isinstance(value, TypedSpec):
+            yield from _own_templates(value)
+
+
+def _rendered(value: Any, render: Render, name: str) -> Any:
+    if isinstance(value, Template):
+        return _tree(value.source, render, name)
+    if isinstance(value, Spec) and not isinstance(value, TypedSpec):
+        return concrete(value, render)
+    return value
+
+
+def _tree(source: Any, render: Render, name: str) -> Any:
+    """Render every string of *source*, map keys included, keeping its shape."""
+    if isinstance(source, str):
+        return _one(source, render, name)
+    if isinstance(source, Mapping):
+        return {_tree(key, render, name): _tree(item, render, f"{name}.{key}") for key, item in source.items()}
+    if isinstance(source, list | tuple):
+        return [_tree(item, render, f"{name}[{index}]") for index, item in enumerate(source)]
+    return source
+
+
+def _one(source: str, render: Render, name: str) -> str:
+    if not has_expression(source):
+        return source
+    try:
+        return render(source)
+    except ExpressionError as error:
+        raise type(error)(f"property '{name}': {error.message}", error.hint) from error
+
+
+def _mismatch(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"]) or "value"
+    return f"property '{name}': {first['msg'].lower()}, got {str(first['input'])[:120]!r} after rendering"
