@@ -1,0 +1,111 @@
+"""What a running task is given and gives back. No task sees the journal, the flow or another task's directory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from tidewaiter.config.spec import TypedSpec
+
+Level = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]
+EndState = Literal["SUCCESS", "WARNING", "FAILED"]
+
+
+class Log(Protocol):
+    """The log of one task run."""
+
+    def __call__(self, level: Level, message: str) -> None:
+        """Append one record. Never blocks and never fails; secrets in *message* are masked by the receiver."""
+
+
+class Files(Protocol):
+    """Internal storage as one execution sees it (kestra.md §1.8)."""
+
+    def owns(self, text: str) -> bool:
+        """Tell whether *text* is an internal-storage URI (``kestra:///…``)."""
+
+    async def fetch(self, uri: str, destination: Path) -> None:
+        """
+        Copy the stored file *uri* to *destination*, which must not exist; parents must exist.
+
+        Raises:
+            TaskError: no such file, or it belongs to another execution.
+        """
+
+    async def store(self, source: Path, name: str) -> str:
+        """
+        Store a copy of the regular file *source* durably and give its URI. The file itself is left where it is.
+
+        *name* is its path relative to the working directory; only its last part appears in the URI, made safe.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerSettings:
+    """How the operator lets programs run (settings ``runners``)."""
+
+    docker: Literal["refuse", "process"] = "refuse"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    kill_grace_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class GitSettings:
+    """What git may do here (settings ``git``). *config_file* is the only git configuration file that is read."""
+
+    allowed_protocols: tuple[str, ...] = ("https", "ssh")
+    config_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskContext:
+    """
+    Everything one task run may touch.
+
+    *workdir* is its working directory, private or shared with the siblings of a WorkingDirectory; *scratch* is a
+    private directory outside it that becomes ``HOME`` of programs. Both exist and are removed by the caller.
+    *cache* is kept between runs and shared by all. *environment* identifies the run to programs (``EXECUTION_ID`` …).
+    *namespace_files* is the folder of the flow's namespace files, None if there is none. *task_run_id* marks every
+    program of this run, so that `tidewaiter.tasks.process.kill_survivors` finds them after a crash of the daemon;
+    runs that are alive at the same time never share one.
+    """
+
+    workdir: Path
+    scratch: Path
+    cache: Path
+    files: Files
+    log: Log
+    environment: Mapping[str, str]
+    runners: RunnerSettings
+    git: GitSettings
+    namespace_files: Path | None = None
+    task_run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a task run ended. *outputs* is JSON-like data, kept on failure, too; *error* says why it failed or warns."""
+
+    state: EndState = "SUCCESS"
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+class RunTask(Protocol):
+    """The function behind a task type."""
+
+    async def __call__(self, spec: Any, context: TaskContext) -> Result:
+        """
+        Do the work of *spec*, whose properties are all rendered.
+
+        Raises:
+            TaskError: the task cannot be done; its message becomes the reason of the failure.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class TaskType:
+    """One runnable task type: the properties it takes and the function that does it."""
+
+    spec: type[TypedSpec]
+    run: RunTask
