@@ -24,6 +24,7 @@ Position = tuple[int, int]
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
+_COLLECTIONS = frozenset({None, "!", f"{_CORE}map", f"{_CORE}seq"})
 _FLOAT = re.compile(r"[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?")
 _RESOLVERS: tuple[tuple[str, re.Pattern[str], Callable[[str], Any]], ...] = (
     ("null", re.compile(r"null|Null|NULL|~|"), lambda _text: None),
@@ -143,6 +144,8 @@ class _Builder:
     def _content(self, event: Any, events: Iterator[Any], path: Path) -> Any:
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event)
+        if event.tag not in _COLLECTIONS:
+            self._fail(event, f"tag '{event.tag}' cannot be used here", "write the value without a tag")
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(events, path)
         return self._mapping(events, path)

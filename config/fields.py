@@ -62,9 +62,20 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
+def _named(pattern: str, made_of: str) -> AfterValidator:
+    """Check a name; the editor is told *pattern* by its schema, the author in words what a name is *made_of*."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise PydanticCustomError("name", "must be made of {made_of}", {"made_of": made_of})
+        return value
+
+    return AfterValidator(check)
+
+
 def _namespace(value: str) -> str:
     if not all(value.split(".")):
-        raise PydanticCustomError("namespace", "a namespace has no empty part between dots")
+        raise PydanticCustomError("name", "must have no empty part between dots")
     return value
 
 
@@ -80,10 +91,22 @@ PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 Text = Annotated[str, BeforeValidator(_text)]
 """A string; numbers and booleans are taken in their YAML spelling, as Kestra does."""
 
-Id = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]*$", max_length=100)]
+_ID = r"[a-zA-Z0-9][a-zA-Z0-9._-]*"
+_NAMESPACE = r"[a-z0-9][a-z0-9._-]*"
+
+Id = Annotated[
+    str,
+    StringConstraints(max_length=100),
+    _named(_ID, "letters, digits, '.', '_' and '-', beginning with a letter or digit"),
+    WithJsonSchema({"type": "string", "pattern": f"^{_ID}$", "maxLength": 100}),
+]
 """The id of a flow, task or trigger (kestra.md §1.4)."""
 
 Namespace = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=150), AfterValidator(_namespace)
+    str,
+    StringConstraints(max_length=150),
+    _named(_NAMESPACE, "small letters, digits, '.', '_' and '-', beginning with a letter or digit"),
+    AfterValidator(_namespace),
+    WithJsonSchema({"type": "string", "pattern": f"^{_NAMESPACE}$", "maxLength": 150}),
 ]
 """A flow's namespace; dots separate its levels (kestra.md §1.4)."""

@@ -20,7 +20,8 @@ def _labels(value: Any) -> Any:
     return value
 
 
-Labels = Annotated[dict[str, Dynamic[Text]], BeforeValidator(_labels)]
+Labels = Annotated[dict[str, Text], BeforeValidator(_labels)]
+"""Labels by name; their values may be expressions, rendered when an execution starts."""
 
 
 class TaskSpec(TypedSpec):

@@ -1,6 +1,7 @@
 """A YAML document to a validated model; every mistake of a file at once, each with line, column and remedy."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin
 
@@ -42,6 +43,20 @@ PLANNED_PROPERTIES = frozenset(
 )
 """Properties of Kestra's language that are known here and refused by name until they are done."""
 
+_KNOWN_TYPES = "'tidewaiter schema' lists the types there are"
+
+_WORDINGS = (
+    (re.compile("^Value error, "), ""),
+    (re.compile("^Input should"), "should"),
+    (re.compile("should be a valid dictionary or (?:instance of .*|object to extract fields from)"), "should be a map"),
+    (re.compile("should be a valid dictionary"), "should be a map"),
+    (re.compile("should be a valid (?:tuple|list)"), "should be a list"),
+    (re.compile("should be a valid string"), "should be text"),
+    (re.compile("(?:Tuple|List) should have at least 1 item.*"), "needs at least one entry"),
+    (re.compile("String should have at least 1 character"), "must not be empty"),
+)
+"""Pydantic speaks of Python's types; authors of flows know those of YAML."""
+
 PLANNED_TYPES = (
     "io.kestra.plugin.core.",
     "io.kestra.core.tasks.",
@@ -74,7 +89,7 @@ def validate(document: Document, model: type[M], expressions: Expressions | None
     try:
         result = model.model_validate(document.data, by_alias=True, by_name=False)
     except ValidationError as error:
-        problems += [_problem(document, model, details) for details in error.errors(include_url=False)]
+        problems += [_problem(document, model, details) for details in error.errors(include_url=False) if _own(details)]
         raise ConfigError(_once(problems)) from error
     if problems:
         _fail(problems)
@@ -87,6 +102,11 @@ def _fail(problems: Iterable[Problem]) -> NoReturn:
 
 def _once(problems: Iterable[Problem]) -> list[Problem]:
     return list(dict.fromkeys(problems))
+
+
+def _own(details: ErrorDetails) -> bool:
+    """Tell whether an error is one of its own, not "too short" for a list whose items are wrong."""
+    return details["type"] != "too_short" or not details["input"]
 
 
 def duplicate_ids(document: Document) -> Iterator[Problem]:
@@ -132,6 +152,8 @@ def _problem(document: Document, model: type[BaseModel], details: ErrorDetails) 
         return document.problem(path, *_unknown_property(model, details["loc"]), at_key=True)
     if kind == "missing":
         return document.problem(path, f"property '{name}' is missing")
+    if kind == "union_tag_not_found" and not isinstance(details["input"], Mapping):
+        return document.problem(path, f"should be a map of properties{_got(details)}")
     if kind == "union_tag_not_found":
         return document.problem(path, "property 'type' is missing", "every task and trigger names its type")
     if kind == "union_tag_invalid":
@@ -142,7 +164,8 @@ def _problem(document: Document, model: type[BaseModel], details: ErrorDetails) 
 
 
 def _lower(message: str) -> str:
-    message = message.removeprefix("Value error, ").replace("Input should", "should")
+    for pattern, wording in _WORDINGS:
+        message = pattern.sub(wording, message)
     return message[:1].lower() + message[1:]
 
 
@@ -179,11 +202,8 @@ def _unknown_type(model: type[BaseModel], details: ErrorDetails) -> tuple[str, s
     choice = _choice(model, details["loc"])
     names = list(choice.names) if choice else []
     if written.startswith(PLANNED_TYPES) and not difflib.get_close_matches(written, names, n=1, cutoff=0.95):
-        return (
-            f"type '{written}' is not supported here yet",
-            f"supported: {', '.join(sorted(n for n in names if not n.startswith('io.')))}",
-        )
-    return f"unknown type '{written}'", _did_you_mean(written, names)
+        return f"type '{written}' is not supported here yet", _KNOWN_TYPES
+    return f"unknown type '{written}'", _did_you_mean(written, names) or _KNOWN_TYPES
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str | None:

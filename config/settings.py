@@ -1,19 +1,23 @@
 """The operator's settings: one YAML file, ``TIDEWAITER_*`` variables over it, flags over both (design.md §5)."""
 
+import pathlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from tidewaiter.config.document import Document
+from tidewaiter.config.document import Document, Path
 from tidewaiter.config.errors import ConfigError, Problem
 from tidewaiter.config.fields import Duration, PositiveDuration, Text
 from tidewaiter.config.load import validate
 from tidewaiter.config.spec import Spec
 
 PREFIX = "TIDEWAITER_"
+
+# Set for the programs of tasks, which may well call tidewaiter.
+_NOT_SETTINGS = frozenset({"TIDEWAITER_TASK_RUN_ID"})
 
 
 def _snake(name: str) -> str:
@@ -38,21 +42,20 @@ class Git(Section):
     """What git may do. *config_file* is the only git configuration read, for example for ``insteadOf``."""
 
     allowed_protocols: tuple[str, ...] = ("https", "ssh")
-    config_file: Path | None = None
+    config_file: pathlib.Path | None = None
 
 
 class Secrets(Section):
     """Where ``secret('NAME')`` looks besides ``SECRET_<NAME>``: a folder with one file per secret, named like it."""
 
-    directory: Path | None = None
+    directory: pathlib.Path | None = None
 
 
 class Limits(Section):
     """
     How much happens at once.
 
-    *executions*: running executions; *transfers*: objects in transfer per trigger; *log_lines*: kept per task run;
-    *output_bytes*: size of one captured file; *file_bytes*: of one object, 0 for no limit.
+    *executions*: running executions; *transfers*: objects in transfer per trigger; *log_lines*: kept per task run.
     """
 
     executions: Annotated[int, Field(ge=1, le=1000)] = 16
@@ -80,9 +83,9 @@ class Settings(Section):
     *grace_period* is how long a clean stop waits for running executions.
     """
 
-    state_dir: Path = Path("tidewaiter-state")
-    flows: tuple[Path, ...] = ()
-    namespace_files: Path | None = None
+    state_dir: pathlib.Path = pathlib.Path("tidewaiter-state")
+    flows: tuple[pathlib.Path, ...] = ()
+    namespace_files: pathlib.Path | None = None
     listen: str | None = None
     log_format: Literal["json", "console"] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -108,8 +111,23 @@ def load_settings(document: Document | None, environment: Mapping[str, str], fla
         validate(document, Settings)
     given = {name: value for name, value in flags.items() if value is not None}
     merged = _merge(_merge(from_file, _from_environment(environment)), given)
-    origin = Document("settings (environment and flags)", merged, {(): (0, 0)}, {})
-    return validate(origin, Settings)
+    names: dict[Path, str] = {_setting(variable): variable for variable in environment if variable.startswith(PREFIX)}
+    names.update({(name,): f"--{name.replace('_', '-')}" for name in given})
+    return validate(_Given("settings", merged, {}, {}, origins=names), Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given(Document):
+    """Settings from several places; a problem is said of the variable or flag it came from."""
+
+    origins: Mapping[Path, str] = field(default_factory=dict)
+
+    def problem(self, path: Path, message: str, hint: str | None = None, *, at_key: bool = False) -> Problem:
+        """Make a problem that names the variable or flag behind *path*; there is no place in it to point at."""
+        del at_key
+        while path and path not in self.origins:
+            path = path[:-1]
+        return Problem(self.origins.get(path, self.file), 0, 0, message, hint)
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,22 +145,35 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """
     settings: dict[str, Any] = {}
     for variable, value in environment.items():
-        if variable.startswith(PREFIX):
-            _place(settings, variable, variable.removeprefix(PREFIX).lower().split("__"), value)
+        if variable.startswith(PREFIX) and variable not in _NOT_SETTINGS:
+            _place(settings, variable, value)
     return settings
 
 
-def _place(settings: dict[str, Any], variable: str, path: list[str], value: str) -> None:
+def _setting(variable: str) -> tuple[str, ...]:
+    """Give where *variable* belongs: its section's name, if any, and its own; below a map the case is kept."""
+    section, *names = variable.removeprefix(PREFIX).split("__")
+    if len(names) < 2:
+        return tuple(name.lower() for name in (section, *names))
+    return (section.lower(), names[0].lower(), "__".join(names[1:]))
+
+
+def _place(settings: dict[str, Any], variable: str, value: str) -> None:
     model: Any = Settings
+    *above, last = path = _setting(variable)
     for name in path:
-        field = model.model_fields.get(name) if isinstance(model, type) and issubclass(model, Section) else None
-        if field is None and model is not None and not _is_map(model):
+        known = model.model_fields.get(name) if _is_section(model) else None
+        if known is None and "dict" not in str(model):
             raise ConfigError([Problem(variable, 0, 0, "unknown setting", "see 'tidewaiter schema --settings'")])
-        model = field.annotation if field else None
-    for name in path[:-1]:
+        model = known.annotation if known else str
+    if _is_section(model):
+        example = f"{variable}__{next(iter(model.model_fields)).upper()}"
+        raise ConfigError([Problem(variable, 0, 0, "names a group of settings", f"set one of them, as {example}")])
+    for name in above:
         settings = settings.setdefault(name, {})
-    settings[path[-1]] = value.split(",") if "tuple" in str(model) else value
+    listed = [part.strip() for part in value.split(",") if part.strip()]
+    settings[last] = listed if "tuple" in str(model) else value
 
 
-def _is_map(annotation: Any) -> bool:
-    return "dict" in str(annotation)
+def _is_section(model: Any) -> bool:
+    return isinstance(model, type) and issubclass(model, Section)
