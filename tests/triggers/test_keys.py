@@ -1,0 +1,59 @@
+"""What a key tells."""
+
+import re
+
+import pytest
+
+from tidewaiter.triggers.keys import basename, danger, is_probe, java_pattern
+
+
+@pytest.mark.parametrize(
+    ("source", "key", "matches"),
+    [
+        (r".*\.csv", "raw/a.csv", True),
+        (r"raw/", "raw/a.csv", False),
+        (r"(?<day>\d+)-\k<day>", "12-12", True),
+        (r"(?<day>\d+)-\k<day>", "12-13", False),
+        (r"(?<=raw/).*|raw/(?<!x)a", "raw/a", True),
+        (r"\\(?<x>a)", "\\a", True),
+        (r"(?i)RAW/.*", "raw/a", True),
+        (r"[^/]++/a", "raw/a", True),
+    ],
+)
+def test_java_patterns_match_the_whole_key(source: str, key: str, matches: bool) -> None:
+    """A Java expression means here what it means there: named groups, look-behind, flags, possessive quantifiers."""
+    assert bool(java_pattern(source).fullmatch(key)) is matches
+
+
+@pytest.mark.parametrize("source", ["(", r"\p{Upper}", "[a&&b]"])
+def test_what_only_java_knows_is_refused(source: str) -> None:
+    """An expression that would mean something else here is an error."""
+    with pytest.raises(re.error):
+        java_pattern(source)
+
+
+@pytest.mark.parametrize(
+    "key", ["..", ".", "a/../b", "./a", "a/.", "a\\..\\b", "a\0b", "a\nb", "\x1b[2J", "\x7f", "\x85"]
+)
+def test_dangerous_keys_are_told(key: str) -> None:
+    """Keys that a proxy or a store might take for others are dangerous to change."""
+    assert danger(key)
+
+
+@pytest.mark.parametrize(
+    "key", ["a", "a/b.csv", ".hidden/x", "a..b", "...", "a//b", "/abs", "é", "$(id)", "{{ x }}", "a b"]
+)
+def test_odd_keys_are_not_dangerous(key: str) -> None:
+    """Odd looks alone are no danger: nothing here puts a key into a path or a command."""
+    assert danger(key) is None
+
+
+def test_basename() -> None:
+    """The name of an object is what follows its last slash."""
+    assert [basename(key) for key in ("raw/a.csv", "a.csv", "raw/")] == ["a.csv", "a.csv", ""]
+
+
+def test_probe_objects_are_known_by_name() -> None:
+    """Our own probe objects are recognised at any depth."""
+    assert is_probe("raw/.tidewaiter-probe-0a1b")
+    assert not is_probe(".tidewaiter-probe-0a1b/x")

@@ -1,0 +1,263 @@
+"""
+What Tidewaiter asks of an S3 store, and the words for what came of it. No network here: `triggers.aws` speaks to the
+store.
+
+Every call is chosen so that repeating it after a lost reply or a crash does no harm (reliability.md §3.5): reads are
+pinned to an ETag, copies refuse to overwrite, deletes name the content they mean.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Literal, Protocol
+
+from tidewaiter.config.errors import TidewaiterError
+
+
+class BucketError(TidewaiterError):
+    """
+    A call to the store failed for good or for now. *cause* is the field's word for it (``AccessDenied``,
+    ``NoSuchBucket`` …).
+
+    The message names operation, bucket and key, never a credential.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, *, cause: str = "Unknown") -> None:
+        super().__init__(message, hint)
+        self.cause = cause
+
+
+class BucketUnavailableError(BucketError):
+    """The store cannot be reached, is overloaded or answered 5xx: the same call may succeed later."""
+
+
+class ObjectChangedError(BucketError):
+    """The key holds other content than the ETag we named (412)."""
+
+
+class ObjectGoneError(BucketError):
+    """There is no object at the key, or that version is gone (404)."""
+
+
+class DestinationExistsError(BucketError):
+    """A copy or upload was refused because the destination key is taken (412 on ``If-None-Match: *``)."""
+
+
+class StorageError(TidewaiterError):
+    """
+    The local disk refused to take a download (full, read-only, gone); the message names the path, the cause is the
+    `OSError`.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class S3Object:
+    """One object as a listing showed it. *etag* is without quotes; *size* in bytes; *last_modified* is UTC."""
+
+    bucket: str
+    key: str
+    etag: str
+    size: int
+    last_modified: datetime
+    version_id: str | None = None
+    storage_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing, in the store's key order. *last* is true on the page that completes the listing."""
+
+    objects: tuple[S3Object, ...]
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A downloaded or uploaded content: its length, our own SHA-256 over all of it, and what the store said of it."""
+
+    size: int
+    sha256: str
+    etag: str
+    version_id: str | None = None
+    content_type: str | None = None
+    metadata: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the store knows of one object."""
+
+    etag: str
+    size: int
+    last_modified: datetime
+    version_id: str | None = None
+    metadata: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """Server-side encryption for a copy: *algorithm* ``AES256`` or ``aws:kms``, and the KMS key for the latter."""
+
+    algorithm: str
+    kms_key_id: str | None = None
+
+
+OnConflict = Literal["fail", "suffix", "overwrite"]
+"""What to do when the destination of a move holds other content: see `settle.archive`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """
+    What a store was seen to honour (reliability.md §2.2). A capability that could not be shown counts as absent.
+
+    *delete_if_match*: DELETE evaluates ``If-Match``; *copy_source_if_match*: COPY evaluates the source's;
+    *copy_if_none_match*: COPY and PUT evaluate the destination's; *versioning*: the bucket keeps versions, so a DELETE
+    can name one. *detail* says what was seen.
+    """
+
+    delete_if_match: bool
+    copy_source_if_match: bool
+    copy_if_none_match: bool
+    versioning: bool
+    server: str = ""
+    detail: str = ""
+
+
+class Removal(Enum):
+    """What a conditional DELETE found; in all three cases the content we meant is no longer at the key."""
+
+    REMOVED = "removed"
+    ALREADY_GONE = "already_gone"
+    REPLACED = "replaced"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """
+    How to reach a store: the connection properties of the trigger, rendered (kestra.md §1.1).
+
+    Without keys the standard AWS chain answers (environment, profile, container, instance). *region* and *endpoint_url*
+    fall back to the standard AWS variables. *path_style* None means: path style when an endpoint is given, else virtual
+    hosts.
+    """
+
+    region: str | None = None
+    endpoint_url: str | None = None
+    access_key_id: str | None = None
+    secret_key_id: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    path_style: bool | None = None
+    sts_role_arn: str | None = None
+    sts_role_external_id: str | None = None
+    sts_role_session_name: str | None = None
+    sts_role_session_duration: timedelta = timedelta(minutes=15)
+    sts_endpoint_url: str | None = None
+    requester_pays: bool = False
+    expected_bucket_owner: str | None = None
+    ca_pem: str | None = None
+    client_pem: str | None = field(default=None, repr=False)
+
+
+class Bucket(Protocol):
+    """
+    One bucket of a store. Every method may raise `BucketError` (for good) or `BucketUnavailableError` (try again
+    later).
+
+    Destructive calls are sent once: no retry hides inside, because a retry after a lost reply turns our own success
+    into a 404 or 412 (reliability.md §2.1 "retries").
+    """
+
+    name: str
+
+    def list(
+        self, prefix: str, *, start_after: str | None = None, delimiter: str | None = None, page_size: int = 1000
+    ) -> AsyncIterator[Page]:
+        """Give the objects below *prefix* page by page in key order (ListObjectsV2, keys URL-encoded on the wire)."""
+
+    async def read(self, listed: S3Object, destination: Path) -> Stored:
+        """
+        Download exactly the listed content to *destination*, which is complete and fsynced on return and absent after a
+        failure.
+
+        Pinned by ``If-Match`` (and the version id, if any); length and SHA-256 are taken to the end of the body. A file
+        that is already there is replaced, so repeating an interrupted download is harmless; a symbolic link is refused.
+
+        Raises:
+            ObjectChangedError: the key holds other content now.
+            ObjectGoneError: the object is gone.
+            StorageError: *destination* cannot be written.
+        """
+
+    async def head(self, key: str, *, bucket: str | None = None) -> Head | None:
+        """Ask for the current object at *key*, here or in another *bucket* of the store; None if there is none."""
+
+    async def copy(
+        self, source: S3Object, bucket: str, key: str, *, encryption: Encryption | None = None, overwrite: bool = False
+    ) -> str:
+        """
+        Copy exactly the listed content to *bucket*/*key* and give the copy's ETag.
+
+        Sends the source's ETag as a condition, and ``If-None-Match: *`` for the destination unless *overwrite*. An
+        error inside a 200 is an error. Objects over 5 GB are copied in parts, each with the condition.
+
+        Raises:
+            ObjectChangedError: the source holds other content now.
+            ObjectGoneError: the source is gone.
+            DestinationExistsError: the destination key is taken.
+        """
+
+    async def upload(
+        self,
+        source: Path,
+        bucket: str,
+        key: str,
+        *,
+        encryption: Encryption | None = None,
+        overwrite: bool = False,
+        like: Stored | None = None,
+    ) -> str | None:
+        """
+        Store the local file at *bucket*/*key*, with ``If-None-Match: *`` unless *overwrite*, and give its ETag.
+
+        The object gets the content type and metadata of *like*, the download it stands for.
+
+        Raises:
+            DestinationExistsError: the destination key is taken.
+        """
+
+    async def download_digest(self, bucket: str, key: str) -> Stored:
+        """Read *bucket*/*key* to the end without keeping it, for its length and SHA-256."""
+
+    async def delete(self, listed: S3Object) -> Removal:
+        """
+        Remove exactly the listed content: by version id where it has one, else with ``If-Match``.
+
+        204, 404 and 412 all mean that content is no longer at the key (reliability.md §3.3), so repeating the call is
+        harmless.
+        """
+
+    async def delete_unconditionally(self, key: str) -> None:
+        """
+        Remove whatever is at *key*. Only for stores without conditions, right after `head`, and for our own probe
+        objects.
+        """
+
+    async def versioning(self) -> bool:
+        """Tell whether the bucket keeps versions (GetBucketVersioning says Enabled)."""
+
+    async def probe(self, scratch_prefix: str) -> Capabilities:
+        """
+        Find out, with objects of our own below *scratch_prefix*, which conditions the store honours (reliability.md
+        §2.2).
+        """
+
+
+class Connect(Protocol):
+    """Opens buckets. Connections with the same properties share one client."""
+
+    def __call__(self, connection: Connection, bucket: str) -> AbstractAsyncContextManager[Bucket]:
+        """Give *bucket* reached through *connection*; credentials are looked up at the first call, not here."""

@@ -1,0 +1,156 @@
+"""Find out what a store really does, with objects of our own (reliability.md §2.2); a mere 204 proves nothing."""
+
+import asyncio
+import secrets
+import tempfile
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from tidewaiter.triggers.bucket import (
+    Bucket,
+    BucketError,
+    BucketUnavailableError,
+    Capabilities,
+    DestinationExistsError,
+    ObjectChangedError,
+    Removal,
+    S3Object,
+)
+from tidewaiter.triggers.keys import PROBE_MARK
+
+_OTHER_ETAG = "0123456789abcdef0123456789abcdef"
+
+
+async def probe(bucket: Bucket, scratch_prefix: str) -> Capabilities:
+    """
+    Try each condition on objects named ``<scratch_prefix>.tidewaiter-probe-<random>``, and remove them whatever
+    happens.
+
+    Any answer but the expected one makes a capability absent and is told in *detail*. On a versioned bucket deletes
+    name a version, so the condition on DELETE is not tried: it would leave delete markers.
+
+    Raises:
+        BucketError: the probe objects cannot be made or removed; *cause* ``AccessDenied`` where that is not allowed.
+        BucketUnavailableError: the store cannot be asked now.
+    """
+    key = f"{scratch_prefix}{PROBE_MARK}{secrets.token_hex(8)}"
+    with tempfile.NamedTemporaryFile(prefix="tidewaiter-probe-") as file:
+        content = Path(file.name)
+        await asyncio.to_thread(content.write_text, key)
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(_clean, bucket, key)
+            undo.push_async_callback(_clean, bucket, _twin(key))
+            await bucket.upload(content, bucket.name, key)
+            return await _Probe(bucket, await _look(bucket, key), content).run()
+
+
+def _twin(key: str) -> str:
+    return f"{key}-copy"
+
+
+async def _look(bucket: Bucket, key: str) -> S3Object:
+    head = await bucket.head(key)
+    if head is None:
+        raise BucketError(
+            f"the object {key!r} is not there after its upload", "this store cannot be used", cause="NotConsistent"
+        )
+    return S3Object(bucket.name, key, head.etag, head.size, head.last_modified, head.version_id)
+
+
+async def _clean(bucket: Bucket, key: str) -> None:
+    """Remove a probe object, its only version where versions are kept."""
+    head = await bucket.head(key)
+    if head and head.version_id:
+        await bucket.delete(S3Object(bucket.name, key, head.etag, head.size, head.last_modified, head.version_id))
+    elif head:
+        await bucket.delete_unconditionally(key)
+
+
+class _Probe:
+    """The questions put to one bucket about *sample*, an object of our own with the content of the file *content*."""
+
+    def __init__(self, bucket: Bucket, sample: S3Object, content: Path) -> None:
+        self._bucket = bucket
+        self._sample = sample
+        self._changed = replace(sample, etag=_OTHER_ETAG)
+        self._content = content
+        self._seen: list[str] = []
+
+    async def run(self) -> Capabilities:
+        """Put every question once; the deletes come last, since they end the sample."""
+        versioning = await self._keeps_versions()
+        source = await self._checks_source()
+        destination = await self._checks_destination()
+        delete = not versioning and await self._checks_delete()
+        return Capabilities(
+            delete_if_match=delete,
+            copy_source_if_match=source,
+            copy_if_none_match=destination,
+            versioning=versioning,
+            detail="; ".join(self._seen),
+        )
+
+    async def _keeps_versions(self) -> bool:
+        try:
+            return await self._bucket.versioning()
+        except BucketUnavailableError:
+            raise
+        except BucketError as error:
+            return self._absent(error.message)
+
+    async def _checks_source(self) -> bool:
+        bucket, key = self._bucket, _twin(self._sample.key)
+        # Without the version id: it would pin the source by itself, and the condition would not be seen at work.
+        changed = replace(self._changed, version_id=None)
+        return await self._refuses("COPY of other content", bucket.copy(changed, bucket.name, key), ObjectChangedError)
+
+    async def _checks_destination(self) -> bool:
+        bucket, sample = self._bucket, self._sample
+        try:
+            await bucket.copy(sample, bucket.name, _twin(sample.key), overwrite=True)
+        except BucketUnavailableError:
+            raise
+        except BucketError as error:
+            return self._absent(error.message)
+        copied = await self._refuses(
+            "COPY onto an object", bucket.copy(sample, bucket.name, _twin(sample.key)), DestinationExistsError
+        )
+        uploaded = await self._refuses(
+            "PUT onto an object", bucket.upload(self._content, bucket.name, sample.key), DestinationExistsError
+        )
+        return copied and uploaded
+
+    async def _checks_delete(self) -> bool:
+        for listed, expected, stays in (
+            (self._changed, Removal.REPLACED, True),
+            (self._sample, Removal.REMOVED, False),
+        ):
+            try:
+                removal = await self._bucket.delete(listed)
+            except BucketUnavailableError:
+                raise
+            except BucketError as error:
+                return self._absent(error.message)
+            there = await self._bucket.head(listed.key) is not None
+            if removal is not expected or there is not stays:
+                return self._absent(
+                    f"DELETE If-Match answered '{removal.value}', object {'still there' if there else 'gone'}"
+                )
+        return True
+
+    async def _refuses(self, what: str, call: Awaitable[object], refusal: type[BucketError]) -> bool:
+        try:
+            await call
+        except refusal:
+            return True
+        except BucketUnavailableError:
+            raise
+        except BucketError as error:
+            return self._absent(f"{what}: {error.message}")
+        return self._absent(f"{what} was not refused")
+
+    def _absent(self, seen: str) -> bool:
+        self._seen.append(seen)
+        return False

@@ -1,0 +1,269 @@
+"""The triggers that watch a bucket: `aws.s3.Trigger` and `minio.Trigger` (kestra.md §1.1, §1.2)."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from tidewaiter.config.fields import PositiveDuration
+from tidewaiter.config.flow import TriggerSpec
+from tidewaiter.config.spec import Dynamic, Spec, Template
+from tidewaiter.triggers.bucket import Connection, Encryption, OnConflict
+from tidewaiter.triggers.keys import java_pattern
+
+Action = Literal["MOVE", "DELETE", "NONE"]
+Filter = Literal["FILES", "DIRECTORY", "BOTH"]
+On = Literal["CREATE", "UPDATE", "CREATE_OR_UPDATE"]
+
+
+class NotYet:
+    """
+    Annotation for a property of Kestra that Tidewaiter does not have: any value but the harmless ones is an error.
+
+    *instead* completes "… is not supported yet: ".
+    """
+
+    def __init__(self, instead: str, *, harmless: tuple[Any, ...] = ()) -> None:
+        self._instead = instead
+        self._harmless = (None, *harmless)
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._refuse, core_schema.any_schema())
+
+    def _refuse(self, value: Any) -> None:
+        if not any(value is harmless or value == harmless for harmless in self._harmless):
+            raise PydanticCustomError("not_yet", "is not supported yet: {instead}", {"instead": self._instead})
+
+
+def _empty_if_none(value: Any) -> Any:
+    return "" if value is None else value
+
+
+def _none_if_empty(value: str | None) -> str | None:
+    return value or None
+
+
+def _pattern(value: str | None) -> str | None:
+    try:
+        java_pattern(value or "")
+    except re.error as error:
+        raise PydanticCustomError("regexp", "is not a regular expression: {reason}", {"reason": str(error)}) from error
+    return value or None
+
+
+Optional = Annotated[str | None, AfterValidator(_none_if_empty)]
+Regexp = Annotated[str | None, AfterValidator(_pattern)]
+Count = Annotated[int, Field(ge=1)]
+Required = Annotated[str, Field(min_length=1)]
+
+
+class MoveTo(Spec):
+    """
+    Where ``action: MOVE`` puts objects. *key* is a folder, with or without a slash at its end; *bucket* defaults to the
+    watched one.
+
+    *server_side_encryption* ``AWS_KMS`` takes the key *kms_key_id*, or the account's own without it.
+    """
+
+    bucket: Dynamic[Optional] = None
+    key: Dynamic[str | None] = None
+    server_side_encryption: Dynamic[Literal["AES256", "AWS_KMS", "NONE"] | None] = None
+    kms_key_id: Dynamic[Optional] = None
+
+    @property
+    def encryption(self) -> Encryption | None:
+        """The encryption to ask for, None to leave it to the bucket."""
+        if self.server_side_encryption == "AWS_KMS":
+            return Encryption("aws:kms", self.kms_key_id)
+        return Encryption("AES256") if self.server_side_encryption == "AES256" else None
+
+    @property
+    def folder(self) -> str:
+        """The part of the new key before the object's name, with its slash; empty for the top of the bucket."""
+        trimmed = (self.key or "").rstrip("/")
+        return f"{trimmed}/" if trimmed else ""
+
+
+class BucketTrigger(TriggerSpec):
+    """
+    What both triggers have in common.
+
+    Objects below *prefix* whose whole key matches *regexp* (Java syntax) are taken, *action* is done to them, and an
+    execution starts on them. *marker* is a key to start after. *encoding_type* has no effect: keys always travel
+    URL-encoded and arrive decoded. ``filter: BOTH`` leaves out folder markers (empty objects whose key ends with a
+    slash); only ``DIRECTORY`` selects them.
+
+    Tidewaiter's own: *on_conflict* says what to do when another content has the name at the destination (``suffix``:
+    take a free name; the same content is taken as already moved, whatever the policy), *preserve_path* keeps the
+    folders below the folder of *prefix*, *allow_unconditional_delete* accepts the risk of a store that cannot delete
+    conditionally (reliability.md §3.7, R2), *prefetch* bounds how many executions are prepared ahead.
+    """
+
+    bucket: Dynamic[Required]
+    prefix: Dynamic[Annotated[str, BeforeValidator(_empty_if_none)]] = ""
+    delimiter: Dynamic[Optional] = None
+    marker: Dynamic[Optional] = None
+    encoding_type: Dynamic[Literal["url"] | None] = None
+    max_keys: Dynamic[Count] = 1000
+    regexp: Dynamic[Regexp] = None
+    filter: Dynamic[Filter] = "BOTH"
+    action: Dynamic[Action] = "NONE"
+    move_to: MoveTo | None = None
+    on: Dynamic[On] = "CREATE_OR_UPDATE"
+    access_key_id: Dynamic[Optional] = None
+    secret_key_id: Dynamic[Optional] = None
+    region: Dynamic[Optional] = None
+
+    allow_unconditional_delete: bool = False
+    on_conflict: OnConflict = "suffix"
+    preserve_path: bool = False
+    prefetch: Count | None = None
+
+    conditions: Annotated[
+        None, NotYet("narrow 'prefix' or 'regexp', or test in the flow's tasks", harmless=((), []))
+    ] = None
+    when: Annotated[None, NotYet("test in the flow's tasks", harmless=(True, "true"))] = None
+    stop_after: Annotated[None, NotYet("pause the trigger by hand", harmless=([],))] = None
+    fail_on_trigger_error: Annotated[None, NotYet("a failed poll is logged and repeated", harmless=(False,))] = None
+    log_to_file: Annotated[None, NotYet("logs are kept in the journal", harmless=(False,))] = None
+    worker_group: Annotated[None, NotYet("there is one worker, the daemon itself")] = None
+    min_log_level: Annotated[None, NotYet("use 'logLevel'")] = None
+    state_key: Annotated[None, NotYet("each trigger has its own state")] = None
+    state_ttl: Annotated[None, NotYet("an object is forgotten when it is no longer in the bucket")] = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        for check in (self._has_destination, self._has_both_keys, self._leaves_prefix):
+            if problem := check():
+                raise PydanticCustomError("trigger", "{problem}", {"problem": problem})
+        return self
+
+    def _has_destination(self) -> str | None:
+        if self.action == "MOVE" and (self.move_to is None or self.move_to.key is None):
+            return "action MOVE needs a destination: add 'moveTo: {key: archive/}'"
+        return None
+
+    def _has_both_keys(self) -> str | None:
+        if (self.access_key_id is None) is not (self.secret_key_id is None):
+            return "accessKeyId and secretKeyId go together: give both or none"
+        return None
+
+    def _leaves_prefix(self) -> str | None:
+        return moves_into_itself(self)
+
+    @property
+    def batch_size(self) -> int:
+        """How many new objects at most go into one execution; it never limits the listing (kestra.md D4, D5)."""
+        return self.max_keys
+
+    def connection(self) -> Connection:
+        """How to reach the store; only for a spec without templates."""
+        raise NotImplementedError
+
+
+class S3Trigger(BucketTrigger):
+    """
+    Watches a bucket on AWS S3 or any store that speaks S3 (kestra.md §1.1).
+
+    *compatibility_mode* has no effect: there is one client, without the limits of Kestra's two.
+    """
+
+    NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.aws.s3.Trigger",)
+
+    action: Dynamic[Action]
+    max_files: Dynamic[Count] = 25
+    expected_bucket_owner: Dynamic[Optional] = None
+    request_payer: Dynamic[Literal["requester"] | None] = None
+    session_token: Dynamic[Optional] = None
+    endpoint_override: Dynamic[Optional] = None
+    sts_role_arn: Dynamic[Optional] = None
+    sts_role_external_id: Dynamic[Optional] = None
+    sts_role_session_name: Dynamic[Optional] = None
+    sts_endpoint_override: Dynamic[Optional] = None
+    sts_role_session_duration: Dynamic[PositiveDuration] = timedelta(minutes=15)
+    compatibility_mode: Dynamic[bool] = False
+    force_path_style: Dynamic[bool] = False
+
+    @property
+    def batch_size(self) -> int:
+        """The smaller one of *max_keys* and *max_files*."""
+        return min(self.max_keys, self.max_files)
+
+    def connection(self) -> Connection:
+        """How to reach the store; only for a spec without templates."""
+        return Connection(
+            region=self.region,
+            endpoint_url=self.endpoint_override,
+            access_key_id=self.access_key_id,
+            secret_key_id=self.secret_key_id,
+            session_token=self.session_token,
+            path_style=self.force_path_style or None,
+            sts_role_arn=self.sts_role_arn,
+            sts_role_external_id=self.sts_role_external_id,
+            sts_role_session_name=self.sts_role_session_name,
+            sts_role_session_duration=self.sts_role_session_duration,
+            sts_endpoint_url=self.sts_endpoint_override,
+            requester_pays=self.request_payer is not None,
+            expected_bucket_owner=self.expected_bucket_owner,
+        )
+
+
+class MinioTrigger(BucketTrigger):
+    """Watches a bucket on MinIO or any store that speaks S3 (kestra.md §1.2). The two certificates are PEM text."""
+
+    NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.minio.Trigger",)
+
+    endpoint: Dynamic[Optional] = None
+    ca_pem: Dynamic[Optional] = None
+    client_pem: Dynamic[Optional] = None
+    ssl: Annotated[None, NotYet("name the authority of the server's certificate in 'caPem'", harmless=({},))] = None
+
+    def connection(self) -> Connection:
+        """How to reach the store; only for a spec without templates."""
+        return Connection(
+            region=self.region,
+            endpoint_url=self.endpoint,
+            access_key_id=self.access_key_id,
+            secret_key_id=self.secret_key_id,
+            ca_pem=self.ca_pem,
+            client_pem=self.client_pem,
+        )
+
+
+TRIGGERS = (S3Trigger, MinioTrigger)
+"""Every trigger type that watches a bucket."""
+
+
+def moves_into_itself(spec: BucketTrigger) -> str | None:
+    """
+    Say why objects that *spec* moves would be found again by it, None if they would not or templates keep it open.
+
+    A *delimiter* or a *regexp* is taken as the author's way to leave the destination out; `arrivals` leaves it out in
+    any case.
+    """
+    if spec.action != "MOVE" or spec.move_to is None or spec.regexp is not None:
+        return None
+    values = (spec.bucket, spec.prefix, spec.delimiter, spec.move_to.bucket, spec.move_to.key)
+    if any(isinstance(value, Template) for value in values) or not destination_watched(spec):
+        return None
+    return (
+        f"moveTo.key '{spec.move_to.key}' lies inside the watched prefix '{spec.prefix}': moved objects would be found "
+        "again; choose a folder outside of it, or another bucket"
+    )
+
+
+def same_bucket(spec: BucketTrigger) -> bool:
+    """Tell whether *spec* moves objects within the bucket it watches."""
+    return spec.move_to is not None and (spec.move_to.bucket or spec.bucket) == spec.bucket
+
+
+def destination_watched(spec: BucketTrigger) -> bool:
+    """Tell whether *spec* moves objects to a folder in its own sight."""
+    return spec.move_to is not None and same_bucket(spec) and sees(spec, spec.move_to.folder)
+
+
+def sees(spec: BucketTrigger, key: str) -> bool:
+    """Tell whether a listing for *spec* shows *key*, were there such an object in the watched bucket."""
+    return key.startswith(spec.prefix) and not (spec.delimiter and spec.delimiter in key[len(spec.prefix) :])
