@@ -173,9 +173,11 @@ async def _stored(found: Sequence[tuple[str, Path]], context: TaskContext) -> di
 
 
 def _there_is(workdir: Path) -> str:
-    there = sorted(path for path, _ in regular_files(workdir))
+    """Name what is there, without hidden folders such as git's."""
+    found = (path for path, _ in regular_files(workdir))
+    there = sorted(path for path in found if not any(part.startswith(".") for part in path.split("/")[:-1]))
     if not there:
-        return "the working directory has no files"
+        return "the working directory has no such files"
     more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
     return "there is " + ", ".join(repr(_printable(path)) for path in there[:_SHOWN]) + more
 

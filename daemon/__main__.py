@@ -1,0 +1,7 @@
+"""``python -m tidewaiter.daemon``: the command line."""
+
+import sys
+
+from tidewaiter.daemon.cli import main
+
+sys.exit(main())

@@ -1,0 +1,229 @@
+"""The composition root: makes every part, starts them in order, stops them in reverse."""
+
+import asyncio
+import os
+import signal
+from collections.abc import MutableMapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from tidewaiter.config.expression import Expressions
+from tidewaiter.config.settings import Settings
+from tidewaiter.daemon import systemd
+from tidewaiter.daemon.clock import Clock
+from tidewaiter.daemon.control import Control
+from tidewaiter.daemon.database.sqlite import database_at
+from tidewaiter.daemon.executor import Executor
+from tidewaiter.daemon.intake import Port, Probes
+from tidewaiter.daemon.intakes import Intakes
+from tidewaiter.daemon.journal import Journal
+from tidewaiter.daemon.loop import Loop, Step
+from tidewaiter.daemon.operations import Operations
+from tidewaiter.daemon.records import TriggerKey
+from tidewaiter.daemon.run import Workplace
+from tidewaiter.daemon.scope import Host, environment_variables
+from tidewaiter.daemon.secrets import Secrets
+from tidewaiter.daemon.storage import Storage
+from tidewaiter.daemon.web.server import control_socket, health
+from tidewaiter.tasks.context import GitSettings, RunnerSettings
+from tidewaiter.triggers.aws import Clients
+from tidewaiter.triggers.bucket import Connect
+
+_log = structlog.get_logger("tidewaiter.app")
+
+_LOG_DELAY = timedelta(milliseconds=250)
+_LOOK_SECONDS = 0.05
+_PATIENT_SIGNALS = 2
+
+
+def workplace(settings: Settings, journal: Journal, host: Host, expressions: Expressions) -> Workplace:
+    """Make what tasks work with from the operator's settings."""
+    state = settings.state_dir.absolute()
+    return Workplace(
+        journal=journal,
+        storage=Storage(state / "storage"),
+        expressions=expressions,
+        host=host,
+        work=state / "work",
+        cache=state / "cache",
+        runners=RunnerSettings(
+            settings.runners.docker, settings.runners.environment, settings.runners.kill_grace.total_seconds()
+        ),
+        git=GitSettings(settings.git.allowed_protocols, settings.git.config_file),
+        log_lines=settings.limits.log_lines,
+    )
+
+
+def make_host(settings: Settings, environment: MutableMapping[str, str]) -> Host:
+    """Take secrets and ``envs`` from *environment*; the secrets are removed from it."""
+    folders = [folder for folder in (settings.secrets.directory, systemd.credentials_folder(environment)) if folder]
+    return Host(Secrets.take(environment, folders), environment_variables(environment), settings.namespace_files)
+
+
+@dataclass
+class App:
+    """One daemon. `run` it once."""
+
+    settings: Settings
+    host: Host
+    expressions: Expressions
+    _journal: Journal = field(init=False)
+    _clock: Clock = field(init=False)
+    _executor: Executor = field(init=False)
+    _executor_loop: Loop = field(init=False)
+    _intakes: Intakes = field(init=False)
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _signals: int = 0
+    _crash: BaseException | None = None
+
+    async def run(self, *, once: bool = False) -> int:
+        """
+        Run until a signal, or with *once* until everything that has arrived is done. Gives the exit code: 0; with
+        *once* 1 if an execution failed or a trigger could not look; 130 after a second signal.
+
+        Raises:
+            TidewaiterError: the daemon cannot start.
+        """
+        async with AsyncExitStack() as stack:
+            self._watch_signals(stack)
+            await self._start(stack)
+            systemd.notify(os.environ, "READY=1")
+            code = await self._until_done() if once else 0
+            if not once:
+                await self._stop.wait()
+            systemd.notify(os.environ, "STOPPING=1")
+            code = await self._drain() or code
+        if self._crash is not None:
+            raise self._crash
+        return code
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        """Open and start everything, in order of dependency; *stack* stops it in reverse."""
+        settings = self.settings
+        database = await stack.enter_async_context(database_at(settings.state_dir / "tidewaiter.db"))
+        self._journal = await Journal.over(database)
+        place = workplace(settings, self._journal, self.host, self.expressions)
+        place.storage.open()
+        self._clock = await stack.enter_async_context(Clock())
+        clients = await stack.enter_async_context(Clients(os.environ))
+        await self._start_executor(stack, place)
+        await self._start_intakes(stack, self._port(place, clients))
+        control = Control(self._journal, self._executor_loop.wake, self._intakes.poll)
+        operations = Operations(self._journal, control, self._intakes.facts, daemon=True)
+        await stack.enter_async_context(control_socket(settings.state_dir / "control.sock", operations))
+        if settings.listen:
+            await stack.enter_async_context(health(settings.listen, self._ready))
+        flows, triggers = len(self._intakes.flows.flows), len(self._intakes.keys)
+        _log.info("ready", flows=flows, triggers=triggers, state_dir=str(settings.state_dir))
+
+    async def _start_executor(self, stack: AsyncExitStack, place: Workplace) -> None:
+        self._executor_loop = self._loop("executor", self._execute)
+        self._executor = Executor(
+            place=place,
+            limit=self.settings.limits.executions,
+            wake=self._executor_loop.wake,
+            on_end=lambda execution: self._intakes.room(TriggerKey.parse(execution.trigger)),
+            crashed=self._crashed,
+        )
+        # Before the first step: what it starts must not be taken for the leftovers of a crash.
+        if recovered := await self._executor.recover():
+            _log.warning("executions_recovered", executions=recovered)
+        logs = self._loop("logs", self._flush_logs)
+        self._journal.logs.notify = lambda: self._clock.alarm("logs")(_LOG_DELAY, logs.wake)
+        for loop in (logs, self._executor_loop):
+            loop.start()
+            stack.push_async_callback(loop.stop)
+
+    async def _start_intakes(self, stack: AsyncExitStack, port: Port) -> None:
+        settings = self.settings
+        wake = self._executor_loop.wake
+        self._intakes = Intakes(settings.flows, port, wake, self._loop, settings.reload_interval)
+        stack.push_async_callback(self._intakes.stop)
+        await self._intakes.load()
+        reload_loop = self._loop("flows", self._intakes.step)
+        reload_loop.start()
+        stack.push_async_callback(reload_loop.stop)
+
+    def _port(self, place: Workplace, connect: Connect) -> Port:
+        retry = self.settings.retry
+        return Port(
+            journal=self._journal,
+            storage=place.storage,
+            expressions=self.expressions,
+            host=self.host,
+            connect=connect,
+            probes=Probes(self.settings.scratch_prefix),
+            transfers=self.settings.limits.transfers,
+            backoff=retry.initial,
+            maximum=retry.maximum,
+            attempts=retry.attempts,
+            action_timeout=retry.action_timeout,
+            crashed=self._crashed,
+        )
+
+    def _loop(self, name: str, step: Step) -> Loop:
+        retry = self.settings.retry
+        alarm = self._clock.alarm(name)
+        return Loop(name, step, alarm, crashed=self._crashed, backoff=retry.initial, maximum=retry.maximum)
+
+    def _crashed(self, error: BaseException) -> None:
+        """An error nobody foresaw: stop in order, then end with it, so that the service manager starts afresh."""
+        _log.critical("crashed", exc_info=error)
+        self._crash = self._crash or error
+        self._stop.set()
+
+    def _watch_signals(self, stack: AsyncExitStack) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled)
+            stack.callback(loop.remove_signal_handler, number)
+
+    def _signalled(self) -> None:
+        self._signals += 1
+        if self._signals > _PATIENT_SIGNALS:
+            os._exit(130)
+        _log.info("stopping", grace_seconds=self.settings.grace_period.total_seconds() if self._signals == 1 else 0)
+        self._stop.set()
+
+    async def _drain(self) -> int:
+        """
+        First signal: claim nothing more and let executions end within the grace period; the second ends the waiting.
+        """
+        await self._intakes.stop()
+        waiting = asyncio.create_task(self._executor.drain(self.settings.grace_period))
+        while not waiting.done():
+            await asyncio.wait({waiting}, timeout=_LOOK_SECONDS)
+            if self._signals > 1 and not waiting.done():
+                await self._executor.drain(timedelta(0))
+        await self._journal.logs.flush()
+        return 130 if self._signals > 1 else 0
+
+    async def _until_done(self) -> int:
+        """Wait until every trigger has looked and left nothing, and every execution has ended."""
+        before = (await self._journal.executions.counts()).get("FAILED", 0)
+        stopped = asyncio.create_task(self._stop.wait())
+        while not self._stop.is_set() and not await self._settled():
+            await asyncio.wait({stopped}, timeout=_LOOK_SECONDS)
+        stopped.cancel()
+        failed = (await self._journal.executions.counts()).get("FAILED", 0) - before
+        return 1 if failed or self._intakes.troubled else 0
+
+    async def _settled(self) -> bool:
+        if self._executor.running or not self._intakes.settled:
+            return False
+        return not await self._journal.executions.runnable()
+
+    async def _execute(self) -> timedelta | None:
+        return await self._executor.step()
+
+    async def _flush_logs(self) -> None:
+        await self._journal.logs.flush()
+
+    async def _ready(self) -> str | None:
+        """Ready means: every trigger works. Gives the first that does not."""
+        statuses = await self._journal.triggers.statuses()
+        found = ((key, statuses.get(str(key))) for key in self._intakes.keys)
+        return next((f"{key}: {status.cause}" for key, status in found if status and status.cause), None)

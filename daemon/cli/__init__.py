@@ -1,0 +1,39 @@
+"""
+The command line: one verb, one function, one paragraph of help (design.md §5).
+
+Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 something failed, 2 bad input or configuration, 130
+second interrupt.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from tidewaiter.config.errors import ConfigError, TidewaiterError
+from tidewaiter.daemon.cli.parser import make_parser
+from tidewaiter.daemon.cli.terminal import note
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run the command line and give the exit code. A verb's code is loaded when it is called, so that each starts fast.
+    """
+    options = make_parser().parse_args(arguments)
+    module, _, function = options.handler.partition(":")
+    try:
+        code: int = getattr(importlib.import_module(module), function)(options)
+    except ConfigError as error:
+        for problem in error.problems:
+            note(str(problem))
+        return 2
+    except TidewaiterError as error:
+        note(f"tidewaiter: {error.message}" + (f"\n  hint: {error.hint}" if error.hint else ""))
+        return 1
+    except BrokenPipeError:
+        # The reader of our output left (``| head``): not an error, and no reason to complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return code

@@ -1,0 +1,205 @@
+"""Verbs, their options and help. Imports nothing of the product, so that ``--help`` is instant."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+_HANDLERS = "tidewaiter.daemon.cli"
+
+_EXAMPLES = """\
+examples:
+  tidewaiter validate flows/                     check every flow in a folder
+  tidewaiter test flows/orders.yaml --object orders.csv
+                                                 run a flow on a local file, as if it had arrived
+  tidewaiter run --flows flows/ --state-dir /var/lib/tidewaiter
+  tidewaiter executions list --state FAILED
+  tidewaiter demo                                the whole of it on an S3 server of its own
+
+Every setting can also be given as TIDEWAITER_<NAME> (TIDEWAITER_STATE_DIR, TIDEWAITER_RUNNERS__DOCKER=process)
+or in the file named by --config; see 'tidewaiter schema --settings'.
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the whole command line; ``options.handler`` names the function behind the chosen verb."""
+    parser = argparse.ArgumentParser(
+        prog="tidewaiter",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EXAMPLES,
+        description="Polls S3 prefixes, takes each arriving object into custody and runs a flow on it.",
+    )
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    _add_run(verbs)
+    _add_validate(verbs)
+    _add_test(verbs)
+    _add_executions(verbs)
+    _add_triggers(verbs)
+    _add_demo(verbs)
+    _add_schema(verbs)
+    version = _verb(verbs, "version", "print the version", "version:run")
+    version.add_argument("--json", action="store_true", help="as JSON, with the versions of Python and SQLite")
+    return parser
+
+
+def _verb(verbs: Any, name: str, summary: str, handler: str, description: str | None = None) -> argparse.ArgumentParser:
+    text = description or summary[0].upper() + summary[1:] + "."
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=summary, description=text)
+    parser.set_defaults(handler=f"{_HANDLERS}.{handler}")
+    return parser
+
+
+def _settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings file (YAML)")
+    parser.add_argument(
+        "--state-dir", type=Path, metavar="DIR", help="journal, storage and working directories [./tidewaiter-state]"
+    )
+
+
+def _add_run(verbs: Any) -> None:
+    run = _verb(
+        verbs,
+        "run",
+        "serve the triggers of a folder of flows",
+        "run:run",
+        (
+            "Serve the triggers of a folder of flows until SIGTERM or SIGINT. Changed flow files count at "
+            "once; a broken one keeps the flow it had. The first signal lets running executions end within the grace "
+            "period, the second interrupts them; either way what is unfinished goes on at the next start."
+        ),
+    )
+    _settings(run)
+    run.add_argument(
+        "--flows", action="append", type=Path, metavar="DIR", help="folder or file of flows; may be repeated"
+    )
+    run.add_argument("--listen", metavar="HOST:PORT", help="serve /healthz and /readyz there")
+    run.add_argument("--no-web", action="store_true", help="serve nothing over TCP, whatever the settings say")
+    run.add_argument(
+        "--once",
+        action="store_true",
+        help="look once at every trigger, run what arrived to its end, then exit: 0, or 1 if anything failed",
+    )
+    run.add_argument("--log-format", choices=["json", "console"], help="[console on a terminal, else json]")
+    run.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="[info]")
+    run.add_argument("--grace-period", metavar="DURATION", help="how long a clean stop waits for executions [PT30S]")
+
+
+def _add_validate(verbs: Any) -> None:
+    validate = _verb(
+        verbs,
+        "validate",
+        "check flow files",
+        "validate:run",
+        (
+            "Check flow files, folders walked, without running anything. Prints every mistake of every file as "
+            "file:line:column: message and exits with 2 if there is one, 0 if there is none."
+        ),
+    )
+    validate.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="flow file or folder of flows")
+    validate.add_argument(
+        "--json", action="store_true", help="one entry per file: {file, valid, flowId, errors, warnings}"
+    )
+
+
+def _add_test(verbs: Any) -> None:
+    test = _verb(
+        verbs,
+        "test",
+        "run a flow on a local file as if it had arrived",
+        "test:run",
+        (
+            "Run a flow on local files as if they had arrived in the bucket, in a state directory of its own that is "
+            "removed afterwards. No bucket is touched. Shows each task and its log; exits 0 for SUCCESS or WARNING, 1 "
+            "otherwise."
+        ),
+    )
+    test.add_argument("flow", type=Path, metavar="FLOW", help="flow file")
+    test.add_argument(
+        "--object",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="local file; may be repeated; without it the flow runs without 'trigger', as by hand",
+    )
+    test.add_argument(
+        "--key",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="object key for it [the trigger's prefix and the file's name]",
+    )
+    test.add_argument("--trigger", metavar="ID", help="trigger to act as [the flow's first]")
+    test.add_argument("--config", type=Path, metavar="FILE", help="settings file (YAML)")
+    test.add_argument("--output", type=Path, metavar="DIR", help="copy the files the flow gave out into this folder")
+    test.add_argument("--json", action="store_true", help="the execution as JSON instead of a report")
+
+
+def _add_executions(verbs: Any) -> None:
+    executions = _verb(verbs, "executions", "list, show and steer executions", "executions:list_")
+    actions = executions.add_subparsers(metavar="ACTION", required=True)
+    listing = _verb(actions, "list", "newest first", "executions:list_")
+    _settings(listing)
+    listing.add_argument(
+        "--state", choices=["CREATED", "RUNNING", "SUCCESS", "WARNING", "FAILED", "KILLED"], type=str.upper
+    )
+    listing.add_argument("--flow", metavar="FLOW", help="flow id, or namespace.id")
+    listing.add_argument("--limit", type=int, default=100, metavar="N", help="[100]")
+    listing.add_argument("--json", action="store_true")
+    for name, summary in (
+        ("show", "one execution with its task runs and outputs"),
+        ("logs", "the log of one execution"),
+        ("outputs", "what its tasks gave, files with their URIs"),
+    ):
+        action = _verb(actions, name, summary, f"executions:{name}")
+        _settings(action)
+        action.add_argument("id", metavar="ID", help="execution id, or as much of its beginning as is unique")
+        action.add_argument("--json", action="store_true")
+        if name == "logs":
+            action.add_argument(
+                "--follow", "-f", action="store_true", help="wait for further lines until the execution ends"
+            )
+    download = _verb(actions, "download", "copy files it gave out into a folder", "executions:download")
+    _settings(download)
+    download.add_argument("id", metavar="ID")
+    download.add_argument("names", nargs="*", metavar="NAME", help="as 'executions outputs' names them [all]")
+    download.add_argument("--output", "-o", type=Path, default=Path(), metavar="DIR", help="[.]")
+    for name, summary in (
+        ("replay", "run it again on the same objects, as a new execution"),
+        ("kill", "end it and every program it started"),
+    ):
+        action = _verb(actions, name, summary, f"executions:{name}")
+        _settings(action)
+        action.add_argument("id", metavar="ID")
+        action.add_argument("--json", action="store_true")
+
+
+def _add_triggers(verbs: Any) -> None:
+    triggers = _verb(verbs, "triggers", "list and steer triggers", "triggers:list_")
+    actions = triggers.add_subparsers(metavar="ACTION", required=True)
+    listing = _verb(actions, "list", "every trigger, how it fares and what it has in hand", "triggers:list_")
+    _settings(listing)
+    listing.add_argument("--json", action="store_true")
+    for name, summary in (("pause", "stop looking for new objects"), ("resume", "look again"), ("poll", "look now")):
+        action = _verb(actions, name, summary, f"triggers:{name}")
+        _settings(action)
+        action.add_argument("trigger", metavar="FLOW/TRIGGER")
+
+
+def _add_demo(verbs: Any) -> None:
+    demo = _verb(
+        verbs,
+        "demo",
+        "see it work on an S3 server of its own",
+        "demo:run",
+        (
+            "Start an S3 server and a daemon in a folder of their own, drop a few files into a bucket and show what "
+            "becomes of them. Needs the extra 'demo' (pip install 'tidewaiter[demo]') and git. Leaves nothing running "
+            "and, without --keep, nothing behind."
+        ),
+    )
+    demo.add_argument("--keep", type=Path, metavar="DIR", help="work in this folder and keep it")
+
+
+def _add_schema(verbs: Any) -> None:
+    schema = _verb(verbs, "schema", "print the JSON Schema of flows, for editors", "schema:run")
+    schema.add_argument("--settings", action="store_true", help="of the settings file instead")

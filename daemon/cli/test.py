@@ -1,0 +1,153 @@
+"""``tidewaiter test``: a flow on local files, with everything real but the bucket."""
+
+import argparse
+import asyncio
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tidewaiter.config.errors import ConfigError, Problem, TidewaiterError
+from tidewaiter.config.expression import Expressions
+from tidewaiter.config.settings import Settings
+from tidewaiter.daemon import views
+from tidewaiter.daemon.app import make_host, workplace
+from tidewaiter.daemon.cli.executions import report, save
+from tidewaiter.daemon.cli.options import settings_from
+from tidewaiter.daemon.cli.terminal import log_line as log_text
+from tidewaiter.daemon.cli.terminal import note, say, say_json
+from tidewaiter.daemon.database.sqlite import database_at
+from tidewaiter.daemon.flows import FlowFile, read_flow
+from tidewaiter.daemon.journal import Journal
+from tidewaiter.daemon.journal.detections import Arrival, Claim, Source
+from tidewaiter.daemon.logs import set_up
+from tidewaiter.daemon.records import Detection, Execution, TriggerKey
+from tidewaiter.daemon.run import Run, Workplace
+from tidewaiter.triggers.bucket import S3Object
+from tidewaiter.triggers.s3 import BucketTrigger
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run a flow on local files and report."""
+    settings = settings_from(options)
+    expressions = Expressions()
+    file = read_flow(options.flow, expressions)
+    trigger = _trigger(file, options)
+    objects = _objects(options.object, options.key, trigger) if trigger else []
+    os.umask(0o077)
+    with tempfile.TemporaryDirectory(prefix="tidewaiter-test-") as folder:
+        settings = settings.model_copy(update={"state_dir": Path(folder)})
+        host = make_host(settings, os.environ)
+        set_up("console", "error", host.secrets.mask)
+        return asyncio.run(_Trial(settings, file, trigger, options).carry_out(objects, expressions, host))
+
+
+def _trigger(file: FlowFile, options: argparse.Namespace) -> BucketTrigger | None:
+    """Give the trigger to act as; None for a flow without one, which can still be run without objects."""
+    triggers = [trigger for trigger in file.flow.triggers if options.trigger in {None, trigger.id}]
+    if triggers:
+        return triggers[0]
+    if options.object or options.trigger:
+        what = f"has no trigger '{options.trigger}'" if options.trigger else "has no trigger for an object to arrive at"
+        known = ", ".join(trigger.id for trigger in file.flow.triggers) or "none"
+        raise ConfigError([Problem(str(file.path), 0, 0, f"flow '{file.flow.id}' {what}", f"its triggers: {known}")])
+    return None
+
+
+def _objects(files: Sequence[Path], keys: Sequence[str], trigger: BucketTrigger) -> list[tuple[Path, S3Object]]:
+    """Pair each file with the object it stands for: the key given for it, or the trigger's prefix and its name."""
+    prefix = trigger.prefix if isinstance(trigger.prefix, str) else ""
+    bucket = trigger.bucket if isinstance(trigger.bucket, str) else "test"
+    pairs = []
+    for at, file in enumerate(files):
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise ConfigError(
+                [Problem(str(file), 0, 0, f"the object's file cannot be read: {error.strerror}")]
+            ) from error
+        key = keys[at] if at < len(keys) else f"{prefix}{file.name}"
+        etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        changed = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        pairs.append((file, S3Object(bucket, key, etag, len(content), changed)))
+    if len({item.key for _, item in pairs}) < len(pairs):
+        raise ConfigError([Problem("--object", 0, 0, "two objects have the same key", "give each its own with --key")])
+    return pairs
+
+
+class _Trial:
+    """One execution in a state directory of its own."""
+
+    def __init__(
+        self, settings: Settings, file: FlowFile, trigger: BucketTrigger | None, options: argparse.Namespace
+    ) -> None:
+        self._settings = settings
+        self._file = file
+        self._trigger = trigger
+        self._options = options
+
+    async def carry_out(self, objects: list[tuple[Path, S3Object]], expressions: Expressions, host: Any) -> int:
+        async with database_at(self._settings.state_dir / "tidewaiter.db") as database:
+            journal = await Journal.over(database)
+            place = workplace(self._settings, journal, host, expressions)
+            place.storage.open()
+            execution = await self._arrive(objects, place)
+            state = await self._follow(execution, place)
+            details = await views.execution_details(journal, await journal.executions.get(execution.id) or execution)
+            self._tell(details)
+            return 0 if state in {"SUCCESS", "WARNING"} else 1
+
+    async def _arrive(self, objects: list[tuple[Path, S3Object]], place: Workplace) -> Execution:
+        """Take the files into custody as if they had been read from a bucket with ``action: NONE``."""
+        flow, journal = self._file.flow, place.journal
+        revision = await journal.triggers.register(flow.namespace, flow.id, self._file.source)
+        key = TriggerKey(flow.namespace, flow.id, self._trigger.id if self._trigger else "by-hand")
+        if self._trigger is None or not objects:
+            return await journal.executions.by_hand(key, revision)
+        source = Source(key, self._trigger.type, revision, "NONE")
+        detections = await journal.detections.claim(source, [[Claim(Arrival(item, "CREATE")) for _, item in objects]])
+        for (file, item), detection in zip(objects, detections, strict=True):
+            await self._store(source, detection, file, item, place)
+        return (await journal.executions.newest(limit=1))[0]
+
+    async def _store(self, source: Source, detection: Detection, file: Path, item: S3Object, place: Workplace) -> None:
+        final = place.storage.object_path(source.trigger, detection)
+        temporary = final.with_name("data.tmp")
+        temporary.parent.mkdir(parents=True)
+        shutil.copyfile(file, temporary)
+        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+        uri = await place.storage.keep(temporary, final, {"key": item.key})
+        await place.journal.detections.stored(source, detection, uri=uri, sha256=digest, version_id=None)
+
+    async def _follow(self, execution: Execution, place: Workplace) -> str:
+        """Run to the end, printing log lines as they come."""
+        executions = place.journal.executions
+        if not await executions.start(execution):
+            raise TidewaiterError(f"execution {execution.id} could not be started")
+        started = await executions.get(execution.id) or execution
+        objects = await place.journal.detections.batch(started.batch_id)
+        task = asyncio.create_task(Run(started, self._file.flow, objects, place).carry_out())
+        after = 0
+        while True:
+            done, _ = await asyncio.wait({task}, timeout=0.1)
+            await place.journal.logs.flush()
+            for number, line in await place.journal.logs.of(started.id, after=after):
+                after = number
+                if not self._options.json:
+                    say(log_text(views.log_line(number, line)))
+            if done:
+                return (await task).value
+
+    def _tell(self, details: dict[str, Any]) -> None:
+        files = views.stored_files(details["taskRuns"], details["outputs"])
+        if self._options.json:
+            say_json(details)
+        else:
+            say("")
+            report(details)
+        if self._options.output:
+            note(f"{save(self._settings, files, self._options.output)} files copied to {self._options.output}")

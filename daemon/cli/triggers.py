@@ -1,0 +1,68 @@
+"""``tidewaiter triggers``."""
+
+import argparse
+from typing import Any
+
+from tidewaiter.daemon.cli.ask import ask
+from tidewaiter.daemon.cli.options import settings_from
+from tidewaiter.daemon.cli.terminal import ago, note, printable, say, say_json, table
+
+
+def list_(options: argparse.Namespace) -> int:
+    """Show every trigger and what it has in hand."""
+    settings = settings_from(options)
+    found = ask(settings, "GET", "triggers")
+    if getattr(options, "json", False):
+        say_json(found)
+        return 0
+    table(
+        ("TRIGGER", "STATE", "WATCHES", "ACTION", "LAST POLL", "IN CUSTODY", "PARKED", "WAITING"),
+        [_row(item) for item in found],
+    )
+    for item in found:
+        if problem := item["problem"]:
+            say(
+                f"\n{item['name']}: {problem['cause']} since {ago(problem['since'])}\n  {printable(problem['message'])}"
+            )
+            if problem["hint"]:
+                say(f"  hint: {printable(problem['hint'])}")
+    if not found:
+        note("no triggers: no flow with a trigger is served")
+    return 0
+
+
+def _row(item: dict[str, Any]) -> tuple[str, ...]:
+    counts = item["detections"]
+    live = sum(counts.get(state, 0) for state in ("CLAIMED", "STORED", "COPIED", "ACTION_BLOCKED"))
+    watches = f"s3://{item['bucket']}/{item['prefix'] or ''}"
+    return (
+        item["name"],
+        item["state"],
+        watches,
+        item["action"] or "-",
+        ago(item["lastPoll"]),
+        str(live),
+        str(counts.get("PARKED", 0)),
+        "yes" if item["waiting"] else "-",
+    )
+
+
+def pause(options: argparse.Namespace) -> int:
+    """Stop a trigger's looking for new objects."""
+    return _request(options, "pause", "paused: it claims nothing new; what is in custody goes on")
+
+
+def resume(options: argparse.Namespace) -> int:
+    """Let a trigger look again."""
+    return _request(options, "resume", "resumed")
+
+
+def poll(options: argparse.Namespace) -> int:
+    """Make a trigger look now."""
+    return _request(options, "poll", "is looking now")
+
+
+def _request(options: argparse.Namespace, verb: str, done: str) -> int:
+    answer = ask(settings_from(options), "POST", f"triggers/{options.trigger}/{verb}")
+    note(f"{answer['trigger']} {done}")
+    return 0

@@ -1,0 +1,189 @@
+"""
+Which execution next, and how many at once. Takes them from the journal, hands each to a `Run`, puts them back on a
+clean stop.
+"""
+
+import asyncio
+import shutil
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from tidewaiter.config.errors import TidewaiterError
+from tidewaiter.daemon.database import DatabaseError
+from tidewaiter.daemon.flows import AnyFlow, parse_flow
+from tidewaiter.daemon.journal.executions import Candidate
+from tidewaiter.daemon.loop import Crashed, supervised
+from tidewaiter.daemon.records import Execution, ExecutionState
+from tidewaiter.daemon.run import Run, Workplace
+from tidewaiter.tasks.process import kill_survivors
+
+_log = structlog.get_logger("tidewaiter.executor")
+
+_JOURNAL_RETRY = timedelta(seconds=1)
+
+
+@dataclass(slots=True)
+class Executor:
+    """
+    Starts executions in order of arrival: no more than *limit* at once, one at a time per trigger unless it allows
+    more, and within the flow's own concurrency limit.
+
+    *on_end* is told of each execution that ended, *crashed* of an error nobody foresaw; *wake* asks for another `step`.
+    """
+
+    place: Workplace
+    limit: int
+    wake: Callable[[], None]
+    on_end: Callable[[Execution], None]
+    crashed: Crashed
+    _running: dict[str, tuple[Execution, asyncio.Task[None]]] = field(default_factory=dict)
+    _flows: dict[tuple[str, str, int], AnyFlow] = field(default_factory=dict)
+    _draining: bool = False
+
+    async def recover(self) -> int:
+        """
+        Put executions that a crash left RUNNING back in the queue, ending programs of theirs that outlived it. Gives
+        how many.
+        """
+        executions = self.place.journal.executions
+        left = await executions.running()
+        for execution in left:
+            for run in await executions.task_runs(execution.id):
+                if not run.state.ended:
+                    await asyncio.to_thread(kill_survivors, run.id)
+            await executions.requeue(execution.id, counted=True)
+        return len(left)
+
+    async def step(self) -> timedelta | None:
+        """Start what may start now, and end what somebody asked to kill."""
+        await self._kill_requested()
+        if self._draining or len(self._running) >= self.limit:
+            return None
+        for candidate in await self.place.journal.executions.runnable():
+            if self._draining or len(self._running) >= self.limit:
+                break
+            await self._consider(candidate)
+        return None
+
+    @property
+    def running(self) -> int:
+        """How many executions run at the moment."""
+        return len(self._running)
+
+    async def drain(self, grace: timedelta) -> None:
+        """
+        Start nothing more, wait up to *grace* for what runs, then interrupt the rest: it is queued again, uncounted
+        (style.md §4.14).
+        """
+        self._draining = True
+        tasks = {task for _, task in self._running.values()}
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=grace.total_seconds())
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def flow_of(self, execution: Execution) -> AnyFlow:
+        """
+        Give the flow as of the revision *execution* was created with.
+
+        Raises:
+            TidewaiterError: the journal does not have it, or this version no longer accepts it.
+        """
+        key = (execution.namespace, execution.flow_id, execution.flow_revision)
+        if key not in self._flows:
+            source = await self.place.journal.triggers.source(*key)
+            name = f"{execution.flow_path} (revision {execution.flow_revision})"
+            if source is None:
+                raise TidewaiterError(f"flow {name} is not in the journal")
+            if len(self._flows) > 256:
+                self._flows.clear()
+            self._flows[key] = parse_flow(source, name, self.place.expressions)
+        return self._flows[key]
+
+    async def _consider(self, candidate: Candidate) -> None:
+        execution = candidate.execution
+        try:
+            flow = await self.flow_of(execution)
+        except DatabaseError:
+            raise
+        except TidewaiterError as error:
+            await self._end(execution, ExecutionState.FAILED, error.message)
+            self.on_end(execution)
+            return
+        if self._must_wait(candidate, flow) or not await self.place.journal.executions.start(execution):
+            return
+        started = await self.place.journal.executions.get(execution.id) or execution
+        if self._draining:
+            await self.place.journal.executions.requeue(execution.id, counted=False)
+            return
+        task = supervised(self._carry_out(started, flow), f"execution {execution.id}", self.crashed)
+        self._running[execution.id] = (started, task)
+
+    def _must_wait(self, candidate: Candidate, flow: AnyFlow) -> bool:
+        execution = candidate.execution
+        running = [other for other, _ in self._running.values()]
+        if flow.concurrency and Counter(o.flow_path for o in running)[execution.flow_path] >= flow.concurrency.limit:
+            return True
+        trigger = next((t for t in flow.triggers if t.id == execution.trigger_id), None)
+        if trigger is not None and trigger.allow_concurrent:
+            return False
+        return candidate.behind or any(other.trigger == execution.trigger for other in running)
+
+    async def _carry_out(self, execution: Execution, flow: AnyFlow) -> None:
+        with structlog.contextvars.bound_contextvars(execution=execution.id, flow=execution.flow_path):
+            _log.info("execution_started", attempt=execution.attempts)
+            try:
+                objects = await self.place.journal.detections.batch(execution.batch_id)
+                state = await Run(execution, flow, objects, self.place).carry_out()
+                _log.info("execution_ended", state=state.value)
+            except asyncio.CancelledError:
+                await self._persist(lambda: self._interrupted(execution))
+            except TidewaiterError as error:
+                # The journal or the disk failed, not the flow: the execution goes back to where it was.
+                await self._persist(lambda: self._put_back(execution), error)
+            finally:
+                self._running.pop(execution.id, None)
+        self.on_end(execution)
+        self.wake()
+
+    async def _persist(self, record: Callable[[], Awaitable[None]], error: TidewaiterError | None = None) -> None:
+        """Call *record* until the journal takes it: a full disk delays the record, it does not lose it."""
+        while True:
+            if error is not None:
+                _log.error("journal_unavailable", error=error.message, hint=error.hint)
+                await asyncio.sleep(_JOURNAL_RETRY.total_seconds())
+            try:
+                return await record()
+            except TidewaiterError as again:
+                error = again
+
+    async def _put_back(self, execution: Execution) -> None:
+        await self.place.journal.executions.requeue(execution.id, counted=False)
+
+    async def _interrupted(self, execution: Execution) -> None:
+        current = await self.place.journal.executions.get(execution.id)
+        if current is not None and current.kill_requested:
+            await self._end(execution, ExecutionState.KILLED, "killed by an operator")
+        else:
+            await self.place.journal.executions.requeue(execution.id, counted=False)
+            _log.info("execution_requeued")
+
+    async def _kill_requested(self) -> None:
+        for execution in await self.place.journal.executions.to_kill():
+            running = self._running.get(execution.id)
+            if running is not None and not running[1].cancelling():
+                running[1].cancel()
+            elif running is None:
+                await self._end(execution, ExecutionState.KILLED, "killed by an operator before it started")
+                self.on_end(execution)
+
+    async def _end(self, execution: Execution, state: ExecutionState, error: str) -> None:
+        await self.place.journal.logs.flush()
+        await self.place.journal.executions.end(execution.id, state, error=error)
+        await asyncio.to_thread(shutil.rmtree, self.place.work / execution.id, ignore_errors=True)

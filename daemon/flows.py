@@ -1,0 +1,150 @@
+"""A folder of flow files to an immutable set of flows; a broken file keeps the flow it had and says why."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated
+
+from tidewaiter.config.document import parse
+from tidewaiter.config.errors import ConfigError, Problem
+from tidewaiter.config.expression import Expressions
+from tidewaiter.config.flow import Flow
+from tidewaiter.config.load import validate
+from tidewaiter.config.spec import OneOf
+from tidewaiter.tasks.tree import AnyTask
+from tidewaiter.triggers.s3 import TRIGGERS, BucketTrigger
+
+SUFFIXES = (".yaml", ".yml")
+
+AnyTrigger = Annotated[BucketTrigger, OneOf(TRIGGERS)]
+"""Any trigger there is, selected by ``type``."""
+
+AnyFlow = Flow[AnyTask, AnyTrigger]
+"""A flow of the task and trigger types there are."""
+
+Signature = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowFile:
+    """A flow and the text it came from."""
+
+    path: Path
+    source: str
+    flow: AnyFlow
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSet:
+    """
+    The flows in force, by full name, and what is wrong with files that are not.
+
+    *signatures* tells changed files from unchanged ones at the next look.
+    """
+
+    flows: Mapping[str, FlowFile] = field(default_factory=lambda: MappingProxyType({}))
+    problems: tuple[Problem, ...] = ()
+    signatures: Mapping[Path, Signature] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def parse_flow(text: str, file: str, expressions: Expressions) -> AnyFlow:
+    """
+    Read one flow.
+
+    Raises:
+        ConfigError: every mistake in it, with line and column.
+    """
+    return validate(parse(text, file), AnyFlow, expressions)
+
+
+def flow_files(paths: Iterable[Path]) -> list[Path]:
+    """
+    Give the flow files among *paths*, folders walked, sorted, hidden ones and symlinked folders left out.
+
+    Raises:
+        ConfigError: one of *paths* does not exist.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(
+                file
+                for file in path.rglob("*")
+                if file.suffix in SUFFIXES and _visible(file.relative_to(path)) and not file.is_dir()
+            )
+        elif path.exists():
+            found.append(path)
+        else:
+            raise ConfigError(
+                [Problem(str(path), 0, 0, "no such file or folder", "name a flow file or a folder of flows")]
+            )
+    return list(dict.fromkeys(found))
+
+
+def _visible(relative: Path) -> bool:
+    return not any(part.startswith(".") for part in relative.parts)
+
+
+def read_flow(path: Path, expressions: Expressions) -> FlowFile:
+    """Read the flow in the file *path*. Raises `ConfigError`, also when it cannot be read."""
+    try:
+        source = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(str(path), 0, 0, f"cannot be read: {error}")]) from error
+    return FlowFile(path, source, parse_flow(source, str(path), expressions))
+
+
+def load_flows(paths: Sequence[Path], expressions: Expressions, before: FlowSet | None = None) -> FlowSet:
+    """
+    Read every flow below *paths*. A broken file keeps the flow that *before* had from it; two files with one flow id
+    keep the first.
+    """
+    before = before or FlowSet()
+    earlier = {file.path: file for file in before.flows.values()}
+    flows: dict[str, FlowFile] = {}
+    problems: list[Problem] = []
+    signatures: dict[Path, Signature] = {}
+    for path in flow_files(paths):
+        signatures[path] = signature(path)
+        file, mistakes = _load(path, expressions, before, earlier)
+        problems += mistakes
+        if file is None:
+            continue
+        if (first := flows.setdefault(file.flow.path, file)) is not file:
+            problems.append(
+                Problem(
+                    str(path), 1, 1, f"flow '{file.flow.path}' is defined in {first.path} already", "give it another id"
+                )
+            )
+    return FlowSet(MappingProxyType(flows), tuple(problems), MappingProxyType(signatures))
+
+
+def _load(
+    path: Path, expressions: Expressions, before: FlowSet, earlier: Mapping[Path, FlowFile]
+) -> tuple[FlowFile | None, Sequence[Problem]]:
+    unchanged = path in before.signatures and before.signatures[path] == signature(path)
+    if unchanged and path in earlier and not any(problem.file == str(path) for problem in before.problems):
+        return earlier[path], ()
+    try:
+        return read_flow(path, expressions), ()
+    except ConfigError as error:
+        return earlier.get(path), error.problems
+
+
+def changed(paths: Sequence[Path], before: FlowSet) -> bool:
+    """Tell whether a look at *paths* would find anything but *before*: files that came, went or were written."""
+    try:
+        files = flow_files(paths)
+    except ConfigError:
+        return bool(before.signatures)
+    return {path: signature(path) for path in files} != dict(before.signatures)
+
+
+def signature(path: Path) -> Signature:
+    """Give what changes when a file is written or replaced."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)

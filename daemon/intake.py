@@ -1,0 +1,463 @@
+"""
+Per trigger: look for new objects, claim what there is room for, and see every claim through custody to its execution.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from tidewaiter.config.errors import TidewaiterError
+from tidewaiter.config.expression import Expressions
+from tidewaiter.config.spec import concrete
+from tidewaiter.daemon.custody import Custody
+from tidewaiter.daemon.database import DatabaseError
+from tidewaiter.daemon.flows import AnyFlow
+from tidewaiter.daemon.journal import Journal
+from tidewaiter.daemon.journal.detections import Arrival, Claim, Listed, Source, Standing
+from tidewaiter.daemon.loop import Crashed, supervised
+from tidewaiter.daemon.records import Detection, DetectionState, TriggerKey, now, parse_timestamp, timestamp
+from tidewaiter.daemon.scope import Host, trigger_scope
+from tidewaiter.daemon.storage import Storage
+from tidewaiter.triggers.arrivals import destination, scan
+from tidewaiter.triggers.bucket import (
+    Bucket,
+    BucketError,
+    BucketUnavailableError,
+    Capabilities,
+    Connect,
+    Connection,
+)
+from tidewaiter.triggers.s3 import BucketTrigger, moves_into_itself, same_bucket
+from tidewaiter.triggers.settle import check_capabilities
+
+_log = structlog.get_logger("tidewaiter.intake")
+Found = tuple[Arrival, str | None]
+"""A new object, and why it must not be touched, if so."""
+
+_POLL = ""
+# Failures that say nothing about a single object: waiting and the operator mend them.
+_GENERAL = frozenset(
+    {
+        "AccessDenied",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidToken",
+        "NoCredentials",
+        "NoSuchBucket",
+        "PermanentRedirect",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "UnsafeDelete",
+    }
+)
+_NOTHING = Capabilities(delete_if_match=False, copy_source_if_match=False, copy_if_none_match=False, versioning=False)
+_MANY_FAILING = 100
+_UNFINISHED = frozenset({DetectionState.CLAIMED, DetectionState.STORED, DetectionState.COPIED})
+_PROBE_AGE = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class Probes:
+    """What stores were seen to honour, found out once a day for each bucket however many triggers watch it."""
+
+    scratch_prefix: str
+    _known: dict[tuple[Connection, str], tuple[float, Capabilities]] = field(default_factory=dict)
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def of(self, bucket: Bucket, spec: BucketTrigger) -> Capabilities:
+        """
+        Give what the store of *spec* honours (reliability.md §2.2). Probe objects are written where the trigger moves
+        objects to, which must be writable anyway, else below *scratch_prefix*.
+
+        Raises:
+            BucketError: the probe objects cannot be written, or the store cannot be asked.
+        """
+        which = (spec.connection(), spec.bucket)
+        async with self._asking:
+            known = self._known.get(which)
+            if known is None or time.monotonic() - known[0] > _PROBE_AGE.total_seconds():
+                folder = spec.move_to.folder if spec.move_to and same_bucket(spec) else self.scratch_prefix
+                known = self._known[which] = (time.monotonic(), await bucket.probe(folder))
+            return known[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """What every intake of this daemon shares. *crashed* is told of an error that is not one of ours."""
+
+    journal: Journal
+    storage: Storage
+    expressions: Expressions
+    host: Host
+    connect: Connect
+    probes: Probes
+    transfers: int
+    backoff: timedelta
+    maximum: timedelta
+    attempts: int
+    action_timeout: timedelta
+    crashed: Crashed
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """
+    A trigger to serve: as of *revision* of *flow*. *looking* is False when only its claims are still to be finished.
+    """
+
+    key: TriggerKey
+    flow: AnyFlow
+    revision: int
+    spec: BucketTrigger
+    looking: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What keeps a trigger from working, in the field's word (*cause*) and in full."""
+
+    cause: str
+    message: str
+    hint: str | None
+
+
+@dataclass(slots=True)
+class Intake:
+    """
+    The intake of one trigger. `step` is driven by a `tidewaiter.daemon.loop.Loop`; *launched* is called when
+    executions may be ready.
+
+    Claims already made come first, so recovery after a crash is an ordinary step.
+    """
+
+    watch: Watch
+    port: Port
+    launched: Callable[[], None]
+    wake: Callable[[], None] = lambda: None
+    paused: bool = False
+    last_poll: str | None = None
+    waiting: bool = False
+    capabilities: Capabilities | None = None
+    _problems: dict[str, Problem] = field(default_factory=dict)
+    _reported: str | None = "?"
+    _in_hand: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _due: float = 0.0
+    _retry: float | None = None
+    _failures: int = 0
+    _transfers: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._transfers = asyncio.Semaphore(self.port.transfers)
+
+    async def step(self) -> timedelta | None:
+        """
+        Take up live claims, then look for new objects if it is time, there is room, and nobody paused the trigger.
+        """
+        try:
+            await self._attend()
+        except TidewaiterError as error:
+            self._trouble(_POLL, error)
+            self._due = self._retry = time.monotonic() + self._backoff()
+        await self._report()
+        return self._wait()
+
+    def _wait(self) -> timedelta | None:
+        """Time to the next look or retry; None when only a wake can bring something to do."""
+        looking = self.watch.looking and not self.paused
+        moments = [moment for moment in (self._due if looking else None, self._retry) if moment is not None]
+        return timedelta(seconds=max(0.0, min(moments) - time.monotonic())) if moments else None
+
+    def poll_now(self) -> None:
+        """Look at the next step, whatever the interval says."""
+        self._due = 0.0
+        self.wake()
+
+    async def stop(self) -> None:
+        """Leave what is in hand where it stands; the next start goes on from there."""
+        tasks = list(self._in_hand.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def settled(self) -> bool:
+        """
+        Whether everything that had arrived at the last look is in the hands of the executor, or trouble keeps it from
+        being.
+        """
+        return bool(self.last_poll or self.troubled) and not self._in_hand and (self.troubled or not self.waiting)
+
+    @property
+    def troubled(self) -> bool:
+        """Whether something keeps the trigger from working."""
+        return bool(self._problems)
+
+    @property
+    def interval(self) -> timedelta:
+        """How long to wait when there is nothing to do."""
+        return self.watch.spec.interval
+
+    def _backoff(self) -> float:
+        self._failures += 1
+        delay = self.port.backoff * (1 << min(self._failures - 1, 20))
+        return min(delay, max(self.port.maximum, self.port.backoff)).total_seconds()
+
+    async def _attend(self) -> None:
+        spec = self._concrete()
+        source = Source(self.watch.key, spec.type, self.watch.revision, spec.action)
+        standing = await self.port.journal.detections.standing(self.watch.key)
+        self.paused = standing.paused
+        self._forget_problems(standing.live)
+        looking = self.watch.looking and not self.paused and time.monotonic() >= self._due
+        if standing.live or looking:
+            async with self.port.connect(spec.connection(), spec.bucket) as bucket:
+                await self._probe(bucket, spec)
+                self._take_up(standing.live, source, spec)
+                if looking:
+                    await self._look(bucket, source, spec, self._room(spec, standing))
+
+    def _forget_problems(self, live: Sequence[Detection]) -> None:
+        """Problems of claims that no longer need anything are over."""
+        about = {_POLL, *(detection.id for detection in live)}
+        self._problems = {subject: problem for subject, problem in self._problems.items() if subject in about}
+
+    def _room(self, spec: BucketTrigger, standing: Standing) -> int:
+        """
+        How many executions more to prepare: twice what may run at once, less what is there (design.md §3,
+        "look-ahead"). Claims that keep failing do not take the place of others, unless they are many.
+        """
+        prefetch = spec.prefetch or 2 * (self.port.transfers if spec.allow_concurrent else 1)
+        failing = sum(1 for detection in standing.live if detection.attempts)
+        return 0 if failing > max(prefetch, _MANY_FAILING) else prefetch - standing.batches
+
+    def _concrete(self) -> BucketTrigger:
+        watch = self.watch
+        scope = trigger_scope(watch.flow, watch.revision, watch.spec, self.port.host)
+        spec = concrete(watch.spec, lambda text: self.port.expressions.render(text, scope))
+        if reason := moves_into_itself(spec):
+            raise BucketError(reason, "choose a moveTo outside the watched prefix", cause="MoveIntoItself")
+        return spec
+
+    async def _probe(self, bucket: Bucket, spec: BucketTrigger) -> None:
+        """Make sure that the action is safe on this store; without an action there is nothing to ask."""
+        if spec.action != "NONE":
+            self.capabilities = await self.port.probes.of(bucket, spec)
+            check_capabilities(spec.action, self.capabilities, allow_unconditional=spec.allow_unconditional_delete)
+
+    async def _look(self, bucket: Bucket, source: Source, spec: BucketTrigger, room: int) -> None:
+        """
+        Claim new objects while there is room. A look that leaves some behind is followed by the next at once
+        (design.md §3, "drain").
+        """
+        if room <= 0:
+            self.waiting = True
+            self._due = time.monotonic() + self.interval.total_seconds()
+            return
+        wanted = room * spec.batch_size
+        arrivals, complete = await self._arrivals(bucket, spec, wanted)
+        claimed = await self._claim(source, spec, [_claim(spec, *found) for found in arrivals[:wanted]])
+        self.waiting = len(arrivals) > wanted or not complete
+        self._problems.pop(_POLL, None)
+        self._failures = 0
+        self.last_poll = now()
+        self._due = time.monotonic() + (0 if self.waiting and claimed else self.interval.total_seconds())
+        self._take_up(claimed, source, spec)
+
+    async def _arrivals(self, bucket: Bucket, spec: BucketTrigger, wanted: int) -> tuple[list[Found], bool]:
+        """
+        List until *wanted* new objects are found or the listing ends; a complete listing also shows what has
+        vanished.
+        """
+        detections = self.port.journal.detections
+        poll = detections.moment()
+        arrivals: list[Found] = []
+        absences: dict[str, int] = {}
+        first = spec.prefix
+        async for page in scan(bucket, spec, page_size=min(1000, max(100, 2 * wanted))):
+            last = None if page.last else page.listed[-1].key if page.listed else first
+            listed = Listed(bucket.name, page.listed, first, last, lambda key: covers(spec, key))
+            refusals = {refused.object.key: refused.reason for refused in page.refused}
+            keys = {item.key for item in page.matching} | refusals.keys()
+            meant = [item for item in page.listed if item.key in keys]
+            compared = await detections.compare(self.watch.key, listed, meant, poll)
+            arrivals += [(new, refusals.get(new.object.key)) for new in await self._firing(spec, compared.arrivals)]
+            absences |= compared.absences
+            first = first if last is None else f"{last}\0"
+            if len(arrivals) > wanted:
+                return arrivals, False
+        await detections.forget_absent(self.watch.key, bucket.name, absences)
+        return arrivals, True
+
+    async def _firing(self, spec: BucketTrigger, new: Sequence[Arrival]) -> list[Arrival]:
+        """Keep what the trigger's ``on`` asks for; remember the rest, so that a later change of it is seen as one."""
+        fires = [arrival for arrival in new if spec.on in {arrival.change_type, "CREATE_OR_UPDATE"}]
+        if len(fires) < len(new):
+            chosen = {arrival.object.key for arrival in fires}
+            await self.port.journal.detections.remember(
+                self.watch.key, [a.object for a in new if a.object.key not in chosen]
+            )
+        return fires
+
+    async def _claim(self, source: Source, spec: BucketTrigger, claims: Sequence[Claim]) -> list[Detection]:
+        """
+        Claim in batches of as many objects as one execution takes; what must not be touched is parked, to be seen.
+        """
+        if not claims:
+            return []
+        refused = [claim for claim in claims if claim.refusal]
+        accepted = [claim for claim in claims if not claim.refusal]
+        size = spec.batch_size
+        batches = [accepted[at : at + size] for at in range(0, len(accepted), size)]
+        claimed = await self.port.journal.detections.claim(source, [*batches, refused])
+        _log.info("objects_claimed", trigger=str(self.watch.key), objects=len(accepted))
+        for claim in refused:
+            _log.warning(
+                "object_parked", trigger=str(self.watch.key), key=claim.arrival.object.key, reason=claim.refusal
+            )
+        return [detection for detection in claimed if detection.state is DetectionState.CLAIMED]
+
+    def _take_up(self, live: Sequence[Detection], source: Source, spec: BucketTrigger) -> None:
+        """Start work on every claim that is due and not in hand, several at a time."""
+        present = now()
+        later = [detection.next_try for detection in live if detection.next_try and detection.next_try > present]
+        self._retry = _monotonic(min(later)) if later else None
+        for detection in live:
+            if detection.id not in self._in_hand and (detection.next_try is None or detection.next_try <= present):
+                work = self._see_through(detection.id, source, spec)
+                self._in_hand[detection.id] = supervised(work, f"custody {detection.id}", self.port.crashed)
+
+    async def _see_through(self, identifier: str, source: Source, spec: BucketTrigger) -> None:
+        """Take one claim as far as it goes now. Its record is read again: it may have moved on since it was listed."""
+        others = False
+        try:
+            async with self._transfers:
+                detection = await self.port.journal.detections.get(identifier)
+                if detection is not None and detection.state in _UNFINISHED:
+                    others = await self._advance(detection, source, spec)
+            self._problems.pop(identifier, None)
+        except TidewaiterError as error:
+            await self._setback(identifier, source, error)
+        finally:
+            self._in_hand.pop(identifier, None)
+        self.launched()
+        if others or self._problems:
+            self.wake()
+
+    async def _advance(self, detection: Detection, source: Source, spec: BucketTrigger) -> bool:
+        async with self.port.connect(spec.connection(), detection.bucket) as bucket:
+            capabilities = self.capabilities or _NOTHING
+            custody = Custody(source, spec, bucket, capabilities, self.port.journal.detections, self.port.storage)
+            return await custody.advance(detection)
+
+    async def _setback(self, identifier: str, source: Source, error: TidewaiterError) -> None:
+        """Note that a step failed, when to try again, and let go of what must not wait for it."""
+        self._trouble(identifier, error)
+        try:
+            await self._postpone(identifier, source, error)
+        except DatabaseError as full:
+            self._trouble(_POLL, full)
+            self._retry = time.monotonic() + self._backoff()
+
+    async def _postpone(self, identifier: str, source: Source, error: TidewaiterError) -> None:
+        detections = self.port.journal.detections
+        detection = await detections.get(identifier)
+        if detection is None:
+            return
+        if detection.state is DetectionState.CLAIMED and self._hopeless(detection, error):
+            _log.error(
+                "object_parked", trigger=str(self.watch.key), key=detection.key, error=error.message, hint=error.hint
+            )
+            await detections.close(source, detection, DetectionState.PARKED, str(error))
+            self._problems.pop(identifier, None)
+            return
+        delay = min(self.port.backoff * (1 << min(detection.attempts, 20)), self.port.maximum)
+        due = timestamp(datetime.now(UTC) + delay)
+        await detections.postpone(source, detection, next_try=due, error=error.message)
+        if self._overdue(detection):
+            _log.error(
+                "action_blocked", trigger=str(self.watch.key), key=detection.key, error=error.message, hint=error.hint
+            )
+            await detections.block(detection, error.message)
+        self._due = min(self._due, time.monotonic() + delay.total_seconds())
+
+    def _hopeless(self, detection: Detection, error: TidewaiterError) -> bool:
+        """
+        Whether to park an object: the store refuses this one. What concerns the whole store is tried for as long as
+        it takes.
+        """
+        if not isinstance(error, BucketError) or isinstance(error, BucketUnavailableError) or error.cause in _GENERAL:
+            return False
+        return error.cause == "InvalidObjectState" or detection.attempts + 1 >= self.port.attempts
+
+    def _overdue(self, detection: Detection) -> bool:
+        """Whether the action has been failing so long that the execution goes first."""
+        since = detection.action_since
+        waited = datetime.now(UTC) - parse_timestamp(since) if since else timedelta(0)
+        return not detection.blocked and waited > self.port.action_timeout
+
+    def _trouble(self, about: str, error: TidewaiterError) -> None:
+        cause = error.cause if isinstance(error, BucketError) else type(error).__name__.removesuffix("Error")
+        self._problems[about] = Problem(cause, error.message, error.hint)
+
+    async def _report(self) -> None:
+        """Say once per change of state what the trouble is, or that it is over."""
+        problem = next(iter(self._problems.values()), None)
+        cause = problem.cause if problem else None
+        if cause == self._reported:
+            return
+        if problem:
+            _log.error(
+                "trigger_failing", trigger=str(self.watch.key), cause=cause, error=problem.message, hint=problem.hint
+            )
+        elif self._reported != "?":
+            _log.info("trigger_recovered", trigger=str(self.watch.key))
+        self._reported = cause
+        await self.port.journal.triggers.report(
+            self.watch.key, cause, problem.message if problem else None, problem.hint if problem else None
+        )
+
+
+def _claim(spec: BucketTrigger, arrival: Arrival, refusal: str | None) -> Claim:
+    moves = spec.action == "MOVE" and not refusal
+    return Claim(arrival, destination(spec, arrival.object) if moves else None, refusal)
+
+
+def _monotonic(moment: str) -> float:
+    """Give the monotonic time of a moment that the journal keeps by the wall clock."""
+    return time.monotonic() + (parse_timestamp(moment) - datetime.now(UTC)).total_seconds()
+
+
+def covers(spec: BucketTrigger, key: str) -> bool:
+    """Tell whether a complete listing for *spec* would show an object at *key*."""
+    if not key.startswith(spec.prefix) or (spec.marker and key <= spec.marker):
+        return False
+    return not (spec.delimiter and spec.delimiter in key[len(spec.prefix) :])
+
+
+def facts(intake: Intake) -> Mapping[str, object]:
+    """Give what a running intake knows of its trigger, for ``triggers list``."""
+    spec = intake.watch.spec
+    return {
+        "type": spec.type,
+        "state": "OK",
+        "bucket": str(spec.bucket),
+        "prefix": spec.prefix if isinstance(spec.prefix, str) else None,
+        "action": str(spec.action),
+        "intervalSeconds": intake.interval.total_seconds(),
+        "lastPoll": intake.last_poll,
+        "waiting": intake.waiting,
+        "capabilities": None
+        if intake.capabilities is None
+        else {
+            "deleteIfMatch": intake.capabilities.delete_if_match,
+            "copySourceIfMatch": intake.capabilities.copy_source_if_match,
+            "copyIfNoneMatch": intake.capabilities.copy_if_none_match,
+            "versioning": intake.capabilities.versioning,
+            "server": intake.capabilities.server,
+            "detail": intake.capabilities.detail,
+        },
+    }

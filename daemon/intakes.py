@@ -1,0 +1,156 @@
+"""The triggers in service: kept in step with the flow files, each with an intake and a loop of its own."""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from tidewaiter.config.errors import ConfigError, Problem
+from tidewaiter.daemon.flows import FlowFile, FlowSet, changed, load_flows, parse_flow
+from tidewaiter.daemon.intake import Intake, Port, Watch, facts
+from tidewaiter.daemon.loop import Loop, Step
+from tidewaiter.daemon.operations import Facts
+from tidewaiter.daemon.records import TriggerKey
+
+_log = structlog.get_logger("tidewaiter.intakes")
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    intake: Intake
+    loop: Loop
+
+    async def stop(self) -> None:
+        """End at once: whatever is in hand goes on from its record."""
+        await self.loop.stop(at_once=True)
+        await self.intake.stop()
+
+
+@dataclass(slots=True)
+class Intakes:
+    """
+    Serves the triggers of the flows in *paths*. *launched* is told when executions may be ready; *make_loop* makes the
+    loop of that name around a step.
+    """
+
+    paths: Sequence[Path]
+    port: Port
+    launched: Callable[[], None]
+    make_loop: Callable[[str, Step], Loop]
+    interval: timedelta
+    flows: FlowSet = field(default_factory=FlowSet)
+    _served: dict[TriggerKey, _Served] = field(default_factory=dict)
+    _reported: tuple[Problem, ...] = ()
+
+    async def step(self) -> timedelta | None:
+        """Look whether flow files came, went or changed, and serve what they define now."""
+        if await asyncio.to_thread(changed, self.paths, self.flows):
+            await self.load()
+        return self.interval
+
+    async def load(self) -> None:
+        """
+        Read the flow files and serve their triggers. A file that is wrong keeps the flow it had, and is reported once.
+
+        Raises:
+            ConfigError: at the first time, one of the paths does not exist.
+        """
+        before = self.flows
+        try:
+            self.flows = await asyncio.to_thread(load_flows, self.paths, self.port.expressions, before)
+        except ConfigError as error:
+            if not before.signatures:
+                raise
+            self._report(error.problems)
+            return
+        self._report(self.flows.problems)
+        watches = {
+            key: watch for file in self.flows.flows.values() for key, watch in (await self._watches(file)).items()
+        }
+        await self._retire(watches.keys())
+        await self._finish(watches.keys())
+        for key, watch in watches.items():
+            self._serve(key, watch)
+
+    async def stop(self) -> None:
+        """End every intake. Safe to call twice."""
+        for served in list(self._served.values()):
+            await served.stop()
+
+    def poll(self, key: TriggerKey) -> bool:
+        """Make a trigger look now; False if it is not served."""
+        served = self._served.get(key)
+        if served is not None:
+            served.intake.poll_now()
+        return served is not None
+
+    def room(self, key: TriggerKey) -> None:
+        """Tell a trigger that one of its executions ended."""
+        served = self._served.get(key)
+        if served is not None and served.intake.waiting:
+            served.intake.poll_now()
+
+    async def facts(self) -> Facts:
+        """Give what is known of each trigger."""
+        return {key: facts(served.intake) for key, served in self._served.items()}
+
+    @property
+    def keys(self) -> list[TriggerKey]:
+        """The triggers in service."""
+        return list(self._served)
+
+    @property
+    def settled(self) -> bool:
+        """Whether every trigger has looked and has nothing left to do."""
+        return all(served.intake.settled for served in self._served.values())
+
+    @property
+    def troubled(self) -> bool:
+        """Whether a flow file is wrong or something keeps a trigger from working."""
+        return bool(self.flows.problems) or any(served.intake.troubled for served in self._served.values())
+
+    def _report(self, problems: tuple[Problem, ...]) -> None:
+        for problem in problems:
+            if problem not in self._reported:
+                where = {"file": problem.file, "line": problem.line, "column": problem.column}
+                _log.error("flow_rejected", **where, error=problem.message, hint=problem.hint)
+        self._reported = problems
+
+    async def _watches(self, file: FlowFile) -> dict[TriggerKey, Watch]:
+        flow = file.flow
+        revision = await self.port.journal.triggers.register(flow.namespace, flow.id, file.source)
+        triggers = [trigger for trigger in flow.triggers if not (flow.disabled or trigger.disabled)]
+        keys = [TriggerKey(flow.namespace, flow.id, trigger.id) for trigger in triggers]
+        return {key: Watch(key, flow, revision, trigger) for key, trigger in zip(keys, triggers, strict=True)}
+
+    async def _retire(self, wanted: Collection[TriggerKey]) -> None:
+        """Stop the triggers that are not *wanted* any more; first of all they claim nothing new."""
+        for key in [key for key, served in self._served.items() if key not in wanted and served.intake.watch.looking]:
+            await self._served.pop(key).stop()
+
+    async def _finish(self, wanted: Collection[TriggerKey]) -> None:
+        """See the claims of triggers that are no longer *wanted* to their end, as the flow was when they were made."""
+        triggers = self.port.journal.triggers
+        for key, revision in (await self.port.journal.detections.live_triggers()).items():
+            source = await triggers.source(key.namespace, key.flow_id, revision) if key not in wanted else None
+            if source is None or key in self._served:
+                continue
+            flow = parse_flow(source, f"{key.flow_path} (revision {revision})", self.port.expressions)
+            spec = next((trigger for trigger in flow.triggers if trigger.id == key.trigger_id), None)
+            if spec is not None:
+                self._serve(key, Watch(key, flow, revision, spec, looking=False))
+
+    def _serve(self, key: TriggerKey, watch: Watch) -> None:
+        """Serve a trigger, or tell its intake what has changed; a new or changed one looks at once (kestra.md Q12)."""
+        served = self._served.get(key)
+        if served is None:
+            intake = Intake(watch, self.port, self.launched)
+            served = self._served[key] = _Served(intake, self.make_loop(str(key), intake.step))
+            intake.wake = served.loop.wake
+            served.loop.start()
+        elif served.intake.watch != watch:
+            served.intake.watch = watch
+            served.intake.poll_now()

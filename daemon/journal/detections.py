@@ -1,0 +1,425 @@
+"""Claims on objects, and what became of them (reliability.md §3)."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tidewaiter.daemon.database import Database, Row, Transaction
+from tidewaiter.daemon.records import Detection, DetectionState, TriggerKey, execution_id, new_id, now, timestamp
+from tidewaiter.triggers.bucket import S3Object
+
+_LAST = "\U0010ffff"
+_PATIENCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """
+    A listed object nobody has claimed. *yields*: the id of a parked or blocked claim on older content that it
+    replaces.
+    """
+
+    object: S3Object
+    change_type: str
+    yields: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """
+    What a part of a listing means: *arrivals* nobody has claimed, in key order, and *absences*, keys remembered but
+    not shown, with how many listings in a row did not show them (0: it is back).
+    """
+
+    arrivals: list[Arrival]
+    absences: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """
+    How many objects of a batch are still to be read and how many have been. While any is left there is no execution
+    yet, and nothing may be moved or deleted (reliability.md §0.2).
+    """
+
+    to_read: int
+    read: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    Where a trigger stands: its unfinished detections, how many executions it has ahead of it, and whether it is
+    paused.
+    """
+
+    live: list[Detection]
+    batches: int
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """
+    An arrival about to be claimed, with where its action will put it (None: nowhere). *refusal* says why it must not
+    be touched: it is parked, to be seen.
+    """
+
+    arrival: Arrival
+    destination: tuple[str, str] | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """On whose behalf objects are claimed: the trigger as of *flow_revision*, its type and its action."""
+
+    trigger: TriggerKey
+    trigger_type: str
+    flow_revision: int
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """
+    Part of a listing, complete between *first* and *last* key (None: to the end). *covers* tells which keys it would
+    have shown.
+    """
+
+    bucket: str
+    objects: Sequence[S3Object]
+    first: str
+    last: str | None
+    covers: Callable[[str], bool]
+
+
+class Detections:
+    """Every read and write of detections; see `tidewaiter.daemon.records.DetectionState`."""
+
+    def __init__(self, database: Database, ended: int) -> None:
+        self._database = database
+        self._clock = itertools.count(ended + 1)
+
+    @classmethod
+    async def over(cls, database: Database) -> "Detections":
+        """Go on counting where the last process stopped."""
+        row = await database.read(lambda tx: tx.one("last_ended"))
+        return cls(database, row["value"] if row else 0)
+
+    def moment(self) -> int:
+        """
+        Take a number before a listing begins. A claim that ended at a later number makes what that listing shows of
+        its key stale (reliability.md §3.2 step 1). One process owns the journal, so counting in memory orders the
+        two.
+        """
+        return next(self._clock)
+
+    async def compare(self, trigger: TriggerKey, listed: Listed, meant: Sequence[S3Object], poll: int) -> Comparison:
+        """
+        Compare part of a listing with the journal. *meant* are the listed objects that the trigger means, in key
+        order; *poll* is the `moment` the listing began. Changes nothing.
+        """
+        span: dict[str, Any] = {
+            "trigger_key": str(trigger),
+            "bucket": listed.bucket,
+            "first": listed.first,
+            "last": listed.last or _LAST,
+        }
+
+        def work(tx: Transaction) -> Comparison:
+            seen = {row["object_key"]: row for row in tx.all("seen_between", **span)}
+            if not meant:
+                return Comparison([], _absences(listed, seen))
+            live = {row["object_key"]: row for row in tx.all("live_between", **span)}
+            stale = {row["object_key"] for row in tx.all("ended_since", **span, poll_seq=poll)}
+            found = (_arrival(item, seen.get(item.key), live.get(item.key)) for item in meant if item.key not in stale)
+            return Comparison([arrival for arrival in found if arrival], _absences(listed, seen))
+
+        return await self._database.read(work)
+
+    async def claim(self, source: Source, batches: Iterable[Sequence[Claim]]) -> list[Detection]:
+        """
+        Claim objects, one batch for each future execution; an object claimed meanwhile is left out. All or nothing on
+        error.
+
+        The claim is the row: unique by trigger, bucket and key while it lives.
+        """
+        batches = list(batches)
+        # Ids made in one millisecond are in no order; executions start in the order of their batches' ids.
+        rows = [
+            (claim, self._row(source, claim, batch_id, ordinal))
+            for batch_id, batch in zip(sorted(new_id() for _ in batches), batches, strict=True)
+            for ordinal, claim in enumerate(batch)
+        ]
+
+        def work(tx: Transaction) -> list[Detection]:
+            claimed = []
+            for claim, row in rows:
+                if claim.arrival.yields:
+                    tx.run("yield_detection", id=claim.arrival.yields, ended_seq=self.moment(), updated_at=now())
+                if tx.run("insert_detection", **row):
+                    _remember(tx, str(source.trigger), claim.arrival.object)
+                    claimed.append(_detection(row))
+            return claimed
+
+        return await self._database.write(work)
+
+    async def remember(self, trigger: TriggerKey, objects: Iterable[S3Object]) -> None:
+        """
+        Note objects that do not fire (``on: UPDATE`` and new, ``on: CREATE`` and changed), to tell later changes from
+        them.
+        """
+
+        def work(tx: Transaction) -> None:
+            for item in objects:
+                _remember(tx, str(trigger), item)
+
+        await self._database.write(work)
+
+    async def forget_absent(self, trigger: TriggerKey, bucket: str, absences: dict[str, int]) -> None:
+        """
+        Record *absences* of a complete listing; what two in a row did not show is forgotten (reliability.md §3.5).
+        """
+
+        def work(tx: Transaction) -> None:
+            for key, count in absences.items():
+                name = "delete_seen" if count > 1 else "set_absent"
+                extra = {} if count > 1 else {"absent": count}
+                tx.run(name, trigger_key=str(trigger), bucket=bucket, object_key=key, **extra)
+
+        if absences:
+            await self._database.write(work)
+
+    async def get(self, identifier: str) -> Detection | None:
+        """The detection with that id, or None."""
+        row = await self._database.read(lambda tx: tx.one("detection", id=identifier))
+        return _detection(row) if row else None
+
+    async def standing(self, trigger: TriggerKey) -> Standing:
+        """Give where *trigger* stands; detections oldest batch first. Executions that have ended do not count."""
+
+        def work(tx: Transaction) -> Standing:
+            live = [_detection(row) for row in tx.all("live_detections", trigger_key=str(trigger))]
+            batches = tx.one("live_batches", trigger_key=str(trigger))
+            paused = tx.one("trigger_paused", trigger_key=str(trigger))
+            return Standing(live, batches["number"] if batches else 0, bool(paused and paused["paused"]))
+
+        return await self._database.read(work)
+
+    async def live_triggers(self) -> dict[TriggerKey, int]:
+        """Triggers with live detections, and the newest flow revision these were claimed under."""
+        rows = await self._database.read(lambda tx: tx.all("live_triggers"))
+        return {TriggerKey.parse(row["trigger_key"]): row["flow_revision"] for row in rows}
+
+    async def batch(self, batch_id: str) -> list[Detection]:
+        """The detections of one execution, in key order."""
+        rows = await self._database.read(lambda tx: tx.all("batch_detections", batch_id=batch_id))
+        return [_detection(row) for row in rows]
+
+    async def counts(self) -> dict[str, dict[str, int]]:
+        """For each trigger how many detections are in each state; blocked ones count as ``ACTION_BLOCKED``."""
+        rows = await self._database.read(lambda tx: tx.all("count_detections"))
+        counts: dict[str, dict[str, int]] = {}
+        for row in rows:
+            states = counts.setdefault(row["trigger_key"], {})
+            state = "ACTION_BLOCKED" if row["blocked"] else row["state"]
+            states[state] = states.get(state, 0) + row["number"]
+        return counts
+
+    async def progress(self, batch_id: str) -> Progress:
+        """How far the objects of a batch have been read."""
+        count = await self._database.read(lambda tx: tx.one("count_batch", batch_id=batch_id))
+        return Progress(count["claimed"] or 0, count["stored"] or 0) if count else Progress(0, 0)
+
+    async def stored(
+        self, source: Source, detection: Detection, *, uri: str, sha256: str, version_id: str | None
+    ) -> bool:
+        """
+        CLAIMED → STORED; without an action on to DONE. The last of its batch creates the execution in the same
+        transaction: from here on the object cannot be without one (reliability.md §3.2 step 3).
+        """
+        ended = detection.action == "NONE"
+        state = DetectionState.DONE if ended else DetectionState.STORED
+
+        def work(tx: Transaction) -> bool:
+            won = tx.run(
+                "store_detection",
+                id=detection.id,
+                state=state,
+                uri=uri,
+                sha256=sha256,
+                version_id=version_id,
+                ended_seq=self.moment() if ended else None,
+                updated_at=now(),
+            )
+            return bool(won) and self._launch(tx, source, detection.batch_id)
+
+        return await self._database.write(work)
+
+    async def copied(self, detection: Detection, bucket: str, key: str) -> bool:
+        """STORED → COPIED: the archived copy is at *bucket*/*key*."""
+        return bool(
+            await self._database.write(
+                lambda tx: tx.run("copy_detection", id=detection.id, dest_bucket=bucket, dest_key=key, updated_at=now())
+            )
+        )
+
+    async def done(self, detection: Detection, *, removed: bool) -> bool:
+        """→ DONE, letting the execution go. *removed*: the key is free now, so whatever comes there next is new."""
+
+        def work(tx: Transaction) -> bool:
+            won = tx.run("finish_detection", id=detection.id, ended_seq=self.moment(), updated_at=now())
+            if won and removed:
+                tx.run("delete_seen", trigger_key=detection.trigger, bucket=detection.bucket, object_key=detection.key)
+            return bool(won) and self._release(tx, detection.batch_id)
+
+        return await self._database.write(work)
+
+    async def close(self, source: Source, detection: Detection, state: DetectionState, error: str) -> bool:
+        """
+        CLAIMED → SUPERSEDED, GONE or PARKED: this object will not be part of its execution; the others go on without
+        it.
+        """
+
+        def work(tx: Transaction) -> bool:
+            won = self._close(tx, detection.id, state, error)
+            if won and state is DetectionState.GONE:
+                tx.run("delete_seen", trigger_key=detection.trigger, bucket=detection.bucket, object_key=detection.key)
+            return won and self._launch(tx, source, detection.batch_id)
+
+        return await self._database.write(work)
+
+    async def postpone(self, source: Source, detection: Detection, *, next_try: str, error: str) -> None:
+        """
+        Note a failed step, to be tried again at *next_try*. An object that keeps failing to be read leaves its batch,
+        so that the others need not wait for it.
+        """
+
+        def work(tx: Transaction) -> None:
+            tx.run("postpone_detection", id=detection.id, next_try=next_try, error=error, updated_at=now())
+            leaving = detection.state is DetectionState.CLAIMED and detection.attempts + 1 >= _PATIENCE
+            if leaving and tx.run("leave_batch", id=detection.id, batch_id=detection.batch_id, new_batch_id=new_id()):
+                self._launch(tx, source, detection.batch_id)
+
+        await self._database.write(work)
+
+    async def block(self, detection: Detection, error: str) -> bool:
+        """
+        Let the execution go before its action, which keeps being tried (ACTION_BLOCKED, reliability.md §3.2 "Gate").
+        """
+
+        def work(tx: Transaction) -> bool:
+            won = tx.run("block_detection", id=detection.id, error=error, updated_at=now())
+            return bool(won) and self._release(tx, detection.batch_id)
+
+        return await self._database.write(work)
+
+    def _row(self, source: Source, claim: Claim, batch_id: str, ordinal: int) -> dict[str, Any]:
+        item = claim.arrival.object
+        bucket, key = claim.destination or (None, None)
+        return {
+            "id": new_id(),
+            "trigger_key": str(source.trigger),
+            "batch_id": batch_id,
+            "ordinal": ordinal,
+            "flow_revision": source.flow_revision,
+            "bucket": item.bucket,
+            "object_key": item.key,
+            "etag": item.etag,
+            "size": item.size,
+            "last_modified": timestamp(item.last_modified),
+            "version_id": item.version_id,
+            "change_type": claim.arrival.change_type,
+            "action": source.action,
+            "state": DetectionState.PARKED if claim.refusal else DetectionState.CLAIMED,
+            "dest_bucket": bucket,
+            "dest_key": key,
+            "uri": None,
+            "sha256": None,
+            "ended_seq": None,
+            "error": claim.refusal,
+            "updated_at": now(),
+        }
+
+    def _close(self, tx: Transaction, identifier: str, state: DetectionState, error: str) -> bool:
+        ended = None if state is DetectionState.PARKED else self.moment()
+        return bool(
+            tx.run("close_detection", id=identifier, state=state, error=error, ended_seq=ended, updated_at=now())
+        )
+
+    def _launch(self, tx: Transaction, source: Source, batch_id: str) -> bool:
+        """Create the execution of a batch when none of its objects is still to be read and at least one has been."""
+        count = tx.one("count_batch", batch_id=batch_id)
+        if count is None or count["claimed"] or not count["stored"]:
+            return True
+        tx.run(
+            "insert_execution",
+            id=execution_id(batch_id),
+            batch_id=batch_id,
+            namespace=source.trigger.namespace,
+            flow_id=source.trigger.flow_id,
+            flow_revision=source.flow_revision,
+            trigger_key=str(source.trigger),
+            trigger_type=source.trigger_type,
+            held=int(bool(count["waiting"])),
+            created_at=now(),
+            original_id=None,
+        )
+        return True
+
+    def _release(self, tx: Transaction, batch_id: str) -> bool:
+        count = tx.one("count_batch", batch_id=batch_id)
+        if count is not None and not count["waiting"]:
+            tx.run("release_execution", batch_id=batch_id)
+        return True
+
+
+def _absences(listed: Listed, seen: Mapping[str, Row]) -> dict[str, int]:
+    present = {item.key for item in listed.objects}
+    counts = (
+        (key, row["absent"], 0 if key in present else row["absent"] + 1)
+        for key, row in seen.items()
+        if listed.covers(key)
+    )
+    return {key: count for key, before, count in counts if count != before}
+
+
+def _arrival(item: S3Object, seen: Row | None, live: Row | None) -> Arrival | None:
+    """
+    Decide whether *item* is news; identity is ETag and time of change, since an ETag alone misses identical
+    re-uploads.
+    """
+    identity = (item.etag, timestamp(item.last_modified))
+    change = "UPDATE" if seen else "CREATE"
+    if live is not None:
+        replaceable = live["state"] == DetectionState.PARKED or live["blocked"]
+        if not replaceable or identity == (live["etag"], live["last_modified"]):
+            return None
+        return Arrival(item, change, live["id"])
+    if seen is not None and identity == (seen["etag"], seen["last_modified"]):
+        return None
+    return Arrival(item, change)
+
+
+def _remember(tx: Transaction, trigger: str, item: S3Object) -> None:
+    tx.run(
+        "upsert_seen",
+        trigger_key=trigger,
+        bucket=item.bucket,
+        object_key=item.key,
+        etag=item.etag,
+        last_modified=timestamp(item.last_modified),
+    )
+
+
+def _fields() -> Iterator[tuple[str, str]]:
+    renamed = {"trigger": "trigger_key", "key": "object_key"}
+    return ((name, renamed.get(name, name)) for name in Detection.__slots__)
+
+
+def _detection(row: Row) -> Detection:
+    known = set(row.keys())
+    values = {name: row[column] for name, column in _fields() if column in known}
+    return Detection(**{**values, "state": DetectionState(values["state"]), "blocked": bool(values.get("blocked"))})

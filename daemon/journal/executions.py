@@ -1,0 +1,217 @@
+"""Executions and their task runs."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tidewaiter.daemon.database import Database, Row, Transaction
+from tidewaiter.daemon.records import (
+    Execution,
+    ExecutionState,
+    TaskRun,
+    TaskRunState,
+    TriggerKey,
+    execution_id,
+    new_id,
+    now,
+    storable,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """
+    An execution that may start. *behind*: an earlier batch of its trigger is on its way and would come first in key
+    order.
+    """
+
+    execution: Execution
+    behind: bool
+
+
+class Executions:
+    """Every read and write of executions and task runs; see the states in `tidewaiter.daemon.records`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def runnable(self) -> list[Candidate]:
+        """Executions that wait to be started and are not held by an action, in order of arrival."""
+        rows = await self._database.read(lambda tx: tx.all("runnable_executions"))
+        return [Candidate(_execution(row), bool(row["behind"])) for row in rows]
+
+    async def start(self, execution: Execution) -> bool:
+        """CREATED → RUNNING, one attempt more."""
+        return bool(await self._database.write(lambda tx: tx.run("start_execution", id=execution.id, now=now())))
+
+    async def requeue(self, execution_id: str, *, counted: bool) -> bool:
+        """
+        RUNNING → CREATED for an execution whose process is gone; its running tasks become INTERRUPTED and finished
+        ones stay so.
+
+        *counted*: a crash counts as an attempt, a clean stop does not.
+        """
+
+        def work(tx: Transaction) -> bool:
+            tx.run("interrupt_task_runs", execution_id=execution_id, now=now())
+            return bool(tx.run("requeue_execution", id=execution_id, uncounted=int(not counted)))
+
+        return await self._database.write(work)
+
+    async def running(self) -> list[Execution]:
+        """Executions in state RUNNING."""
+        return [_execution(row) for row in await self._database.read(lambda tx: tx.all("running_executions"))]
+
+    async def to_kill(self) -> list[Execution]:
+        """Executions that an operator wants killed and that have not ended."""
+        return [_execution(row) for row in await self._database.read(lambda tx: tx.all("executions_to_kill"))]
+
+    async def end(
+        self,
+        execution_id: str,
+        state: ExecutionState,
+        outputs: Mapping[str, Any] | None = None,
+        error: str | None = None,
+    ) -> bool:
+        """→ an end state; task runs without a result of their own count as killed."""
+        text = json.dumps(outputs or {})
+        reason = storable(error) if error else None
+
+        def work(tx: Transaction) -> bool:
+            tx.run("kill_task_runs", execution_id=execution_id, now=now())
+            return bool(tx.run("end_execution", id=execution_id, state=state, now=now(), outputs=text, error=reason))
+
+        return await self._database.write(work)
+
+    async def request_kill(self, execution_id: str) -> bool:
+        """Ask for an execution to be killed; False if it has ended or does not exist."""
+        return bool(await self._database.write(lambda tx: tx.run("request_kill", id=execution_id)))
+
+    async def replay(self, original: Execution, identifier: str) -> Execution:
+        """Create a new execution over the same objects as *original*; the objects in the bucket are not touched."""
+        first = original.original_id or original.id
+        created = replace(original, id=identifier, original_id=first, created_at=now())
+        return await self._database.write(lambda tx: _create(tx, created))
+
+    async def by_hand(self, trigger: TriggerKey, flow_revision: int) -> Execution:
+        """Create an execution without objects, as a user who runs a flow by hand does."""
+        batch_id = new_id()
+        created = Execution(
+            id=execution_id(batch_id),
+            batch_id=batch_id,
+            namespace=trigger.namespace,
+            flow_id=trigger.flow_id,
+            flow_revision=flow_revision,
+            trigger=str(trigger),
+            trigger_type="",
+            state=ExecutionState.CREATED,
+            held=False,
+            attempts=0,
+            created_at=now(),
+        )
+        return await self._database.write(lambda tx: _create(tx, created))
+
+    async def get(self, execution_id: str) -> Execution | None:
+        """The execution with that id, or None."""
+        row = await self._database.read(lambda tx: tx.one("execution", id=execution_id))
+        return _execution(row) if row else None
+
+    async def find(self, prefix: str) -> list[Execution]:
+        """Executions whose id begins with *prefix*: none, the one meant, or two to show that more is needed."""
+        rows = await self._database.read(lambda tx: tx.all("execution_by_prefix", first=prefix, last=f"{prefix}~"))
+        return [_execution(row) for row in rows]
+
+    async def newest(self, *, state: str | None = None, flow: str | None = None, limit: int = 100) -> list[Execution]:
+        """Executions, newest first; *flow* is a flow's id or full name."""
+        rows = await self._database.read(lambda tx: tx.all("list_executions", state=state, flow=flow, limit=limit))
+        return [_execution(row) for row in rows]
+
+    async def counts(self) -> dict[str, int]:
+        """How many executions are in each state."""
+        rows = await self._database.read(lambda tx: tx.all("count_executions"))
+        return {row["state"]: row["number"] for row in rows}
+
+    async def start_task(self, execution_id: str, task_path: str, attempt: int) -> None:
+        """Record, before anything of it happens, that an attempt at a task begins."""
+        await self._database.write(
+            lambda tx: tx.run(
+                "insert_task_run", execution_id=execution_id, task_path=task_path, attempt=attempt, now=now()
+            )
+        )
+
+    async def end_task(self, run: TaskRun, state: TaskRunState, outputs: Mapping[str, Any], error: str | None) -> bool:
+        """RUNNING → an end state, with what the task gave; from here on it is never run again."""
+        text = json.dumps(outputs)
+        return bool(
+            await self._database.write(
+                lambda tx: tx.run(
+                    "end_task_run",
+                    execution_id=run.execution_id,
+                    task_path=run.task_path,
+                    attempt=run.attempt,
+                    state=state,
+                    now=now(),
+                    outputs=text,
+                    error=storable(error) if error else None,
+                )
+            )
+        )
+
+    async def task_runs(self, execution_id: str) -> list[TaskRun]:
+        """Every attempt at every task of an execution, in order of start."""
+        rows = await self._database.read(lambda tx: tx.all("task_runs", execution_id=execution_id))
+        return [_task_run(row) for row in rows]
+
+
+def _create(tx: Transaction, execution: Execution) -> Execution:
+    tx.run(
+        "insert_execution",
+        id=execution.id,
+        batch_id=execution.batch_id,
+        namespace=execution.namespace,
+        flow_id=execution.flow_id,
+        flow_revision=execution.flow_revision,
+        trigger_key=execution.trigger,
+        trigger_type=execution.trigger_type,
+        held=0,
+        created_at=execution.created_at,
+        original_id=execution.original_id,
+    )
+    row = tx.one("execution", id=execution.id)
+    return _execution(row) if row else execution
+
+
+def _execution(row: Row) -> Execution:
+    return Execution(
+        id=row["id"],
+        batch_id=row["batch_id"],
+        namespace=row["namespace"],
+        flow_id=row["flow_id"],
+        flow_revision=row["flow_revision"],
+        trigger=row["trigger_key"],
+        trigger_type=row["trigger_type"],
+        state=ExecutionState(row["state"]),
+        held=bool(row["held"]),
+        attempts=row["attempts"],
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        original_id=row["original_id"],
+        outputs=json.loads(row["outputs"]),
+        error=row["error"],
+        kill_requested=bool(row["kill_requested"]),
+    )
+
+
+def _task_run(row: Row) -> TaskRun:
+    return TaskRun(
+        execution_id=row["execution_id"],
+        task_path=row["task_path"],
+        attempt=row["attempt"],
+        state=TaskRunState(row["state"]),
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        outputs=json.loads(row["outputs"]),
+        error=row["error"],
+    )

@@ -1,0 +1,133 @@
+"""
+What users ask of a running or resting Tidewaiter, as requests with JSON answers: one table for the API and for the
+command line.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tidewaiter import __version__
+from tidewaiter.config.errors import TidewaiterError
+from tidewaiter.daemon import views
+from tidewaiter.daemon.control import Control, NotFoundError
+from tidewaiter.daemon.journal import Journal
+from tidewaiter.daemon.records import TriggerKey
+
+Facts = Mapping[TriggerKey, Mapping[str, Any]]
+Query = Mapping[str, str]
+
+
+class BadRequestError(TidewaiterError):
+    """A request's parameters make no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """
+    Answers requests from the journal and passes intents to `Control`. *facts* gives the triggers known at the moment,
+    *daemon* tells whether a daemon is behind it.
+    """
+
+    journal: Journal
+    control: Control
+    facts: Callable[[], Awaitable[Facts]]
+    daemon: bool
+
+    async def answer(self, method: str, path: str, query: Query) -> Any:
+        """
+        Answer one request of the API.
+
+        Raises:
+            NotFoundError: no such path, execution or trigger.
+            NotPossibleError, BadRequestError: the request does not fit.
+        """
+        for route_method, pattern, handler in ROUTES:
+            match = pattern.fullmatch(path)
+            if match and route_method == method:
+                return await handler(self, match.groupdict(), query)
+        raise NotFoundError(f"there is nothing at {method} {path}")
+
+    async def status(self, _path: Query, _query: Query) -> dict[str, Any]:
+        """Say which version answers, whether a daemon runs, and how many executions are in each state."""
+        return {"version": __version__, "daemon": self.daemon, "executions": await self.journal.executions.counts()}
+
+    async def executions(self, _path: Query, query: Query) -> list[dict[str, Any]]:
+        """List executions, newest first."""
+        return await views.executions(
+            self.journal, state=query.get("state"), flow=query.get("flow"), limit=_number(query, "limit", 100)
+        )
+
+    async def execution(self, path: Query, _query: Query) -> dict[str, Any]:
+        """Show one execution with its task runs and outputs."""
+        return await views.execution_details(self.journal, await self.control.execution(path["id"]))
+
+    async def logs(self, path: Query, query: Query) -> list[dict[str, Any]]:
+        """Give the log of one execution, past line number ``after``."""
+        execution = await self.control.execution(path["id"])
+        lines = await self.journal.logs.of(execution.id, after=_number(query, "after", 0))
+        return [views.log_line(number, line) for number, line in lines]
+
+    async def kill(self, path: Query, _query: Query) -> dict[str, Any]:
+        """Ask for an execution to be killed."""
+        return await views.execution_summary(self.journal, await self.control.kill(path["id"]))
+
+    async def replay(self, path: Query, _query: Query) -> dict[str, Any]:
+        """Run an execution again on the same objects."""
+        return await views.execution_summary(self.journal, await self.control.replay(path["id"]))
+
+    async def triggers(self, _path: Query, _query: Query) -> list[dict[str, Any]]:
+        """List triggers and how they fare."""
+        statuses, counts, facts = (
+            await self.journal.triggers.statuses(),
+            await self.journal.detections.counts(),
+            await self.facts(),
+        )
+        return [
+            views.trigger_view(key, known, statuses.get(str(key)), counts.get(str(key), {}))
+            for key, known in sorted(facts.items(), key=lambda item: str(item[0]))
+        ]
+
+    async def trigger_request(self, path: Query, _query: Query) -> dict[str, Any]:
+        """Pause, resume or poll a trigger."""
+        key = await self._trigger(path["trigger"])
+        if path["verb"] == "poll":
+            self.control.poll(key)
+        else:
+            await self.control.pause(key, paused=path["verb"] == "pause")
+        return {"trigger": str(key), "done": path["verb"]}
+
+    async def _trigger(self, text: str) -> TriggerKey:
+        known = await self.facts()
+        found = [key for key in known if key.answers_to(text)]
+        if len(found) != 1:
+            reason = f"several triggers are called '{text}'" if found else f"there is no trigger '{text}'"
+            raise NotFoundError(reason, "see 'tidewaiter triggers list'; name it as namespace/flow/trigger")
+        return found[0]
+
+
+Handler = Callable[[Operations, Query, Query], Awaitable[Any]]
+
+_ID = "(?P<id>[^/]+)"
+ROUTES: tuple[tuple[str, re.Pattern[str], Handler], ...] = tuple(
+    (method, re.compile(f"/api/v1/{path}"), handler)
+    for method, path, handler in (
+        ("GET", "status", Operations.status),
+        ("GET", "executions", Operations.executions),
+        ("GET", f"executions/{_ID}", Operations.execution),
+        ("GET", f"executions/{_ID}/logs", Operations.logs),
+        ("POST", f"executions/{_ID}/kill", Operations.kill),
+        ("POST", f"executions/{_ID}/replay", Operations.replay),
+        ("GET", "triggers", Operations.triggers),
+        ("POST", "triggers/(?P<trigger>.+)/(?P<verb>pause|resume|poll)", Operations.trigger_request),
+    )
+)
+"""Method, path and handler of every request there is."""
+
+
+def _number(query: Query, name: str, default: int) -> int:
+    text = query.get(name, str(default))
+    if not text.isdecimal():
+        raise BadRequestError(f"'{name}' must be a number, got '{text[:40]}'")
+    return int(text)

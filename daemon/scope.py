@@ -1,0 +1,183 @@
+"""
+Flow and records to what an expression sees (kestra.md §1.12). Pure, but for the files that ``read()`` opens when
+asked.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tidewaiter.config.errors import ExpressionError, TaskError
+from tidewaiter.config.expression import Scope
+from tidewaiter.config.flow import TaskSpec, TriggerSpec
+from tidewaiter.daemon.flows import AnyFlow
+from tidewaiter.daemon.records import Detection, Execution, TaskRun
+from tidewaiter.daemon.secrets import Secrets
+
+MAX_READ = 16 << 20
+_ENVIRONMENT = ("KESTRA_", "ENV_")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the machine lends to expressions: secrets, ``envs`` and namespace files."""
+
+    secrets: Secrets
+    envs: Mapping[str, str]
+    namespace_files: Path | None = None
+
+
+def environment_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give what ``envs.name`` sees: variables that begin with ``KESTRA_`` or ``ENV_``, without it, in lower case."""
+    return {
+        name.removeprefix(prefix).lower(): value
+        for prefix in _ENVIRONMENT
+        for name, value in environment.items()
+        if name.startswith(prefix)
+    }
+
+
+def trigger_scope(flow: AnyFlow, revision: int, trigger: TriggerSpec, host: Host) -> Scope:
+    """Give what the properties of a trigger see; there is no execution yet (kestra.md §1.1)."""
+    variables = {**_flow_variables(flow, revision, host), "trigger": {"id": trigger.id, "type": trigger.type}}
+    return Scope(variables, {"secret": host.secrets.get})
+
+
+def execution_variables(
+    flow: AnyFlow, execution: Execution, objects: Sequence[Detection], host: Host
+) -> dict[str, Any]:
+    """Give what every task of *execution* sees, but for outputs and the task itself."""
+    return {
+        **_flow_variables(flow, execution.flow_revision, host),
+        "execution": {
+            "id": execution.id,
+            "startDate": execution.started_at or execution.created_at,
+            "originalId": execution.original_id or execution.id,
+            "state": execution.state.value,
+        },
+        **_trigger_variables(execution, objects),
+    }
+
+
+def _trigger_variables(execution: Execution, objects: Sequence[Detection]) -> dict[str, Any]:
+    """Give ``trigger``; a run by hand without objects has none, as in Kestra (kestra.md §1.12)."""
+    found = [object_variables(item) for item in objects if item.uri]
+    context = {"id": execution.trigger_id, "type": execution.trigger_type}
+    return {"trigger": {"_context": context, "objects": found}} if found else {}
+
+
+def object_variables(detection: Detection) -> dict[str, Any]:
+    """
+    Give one of ``trigger.objects`` (kestra.md §1.1): *key* is the source key, *movedTo* where the object is archived.
+    """
+    moved = {
+        "bucket": detection.dest_bucket,
+        "key": detection.dest_key,
+        "uri": f"s3://{detection.dest_bucket}/{detection.dest_key}",
+    }
+    return {
+        "uri": detection.uri,
+        "bucket": detection.bucket,
+        "key": detection.key,
+        "etag": detection.etag,
+        "versionId": detection.version_id,
+        "size": detection.size,
+        "lastModified": detection.last_modified,
+        "changeType": detection.change_type,
+        "movedTo": moved if detection.dest_key else None,
+    }
+
+
+def task_scope(
+    variables: Mapping[str, Any],
+    task: TaskSpec,
+    run: TaskRun,
+    directories: tuple[Path, Path],
+    read: Callable[[str], Path],
+    host: Host,
+) -> Scope:
+    """
+    Give what the properties of *task* see; *directories* are its working and output directory, *read* opens internal
+    files.
+    """
+    workdir, outputs = directories
+    functions = {
+        "secret": host.secrets.get,
+        "read": lambda source: _read(source, read, host, variables["flow"]["namespace"]),
+        "fileSize": lambda source: _stored(source, read).stat().st_size,
+        "isFileEmpty": lambda source: _stored(source, read).stat().st_size == 0,
+    }
+    return Scope(
+        {
+            **variables,
+            "task": {"id": task.id, "type": task.type},
+            "taskrun": {"id": run.id, "startDate": run.started_at, "attemptsCount": run.attempt - 1},
+            "workingDir": str(workdir),
+            "outputDir": str(outputs),
+        },
+        functions,
+    )
+
+
+def _flow_variables(flow: AnyFlow, revision: int, host: Host) -> dict[str, Any]:
+    return {
+        "flow": {"id": flow.id, "namespace": flow.namespace, "revision": revision},
+        "vars": flow.variables,
+        "inputs": nested({item.id: item.defaults for item in flow.inputs if item.defaults is not None}),
+        "labels": {},
+        "envs": dict(host.envs),
+        "outputs": {},
+    }
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Turn dotted names into maps: ``a.b`` is reached as ``inputs.a.b`` (kestra.md §1.4).
+
+    Where ``a`` is a name of its own, it cannot be a map, too: ``a.b`` is then reached as ``inputs['a.b']``.
+    """
+    tree: dict[str, Any] = {}
+    for name, value in values.items():
+        parts = name.split(".")
+        taken = any(".".join(parts[:count]) in values for count in range(1, len(parts)))
+        *path, last = [name] if taken else parts
+        node = tree
+        for part in path:
+            node = node.setdefault(part, {})
+        node[last] = value
+    return tree
+
+
+def _read(source: str, read: Callable[[str], Path], host: Host, namespace: str) -> str:
+    path = _stored(source, read) if "://" in source else _namespace_file(source, host, namespace)
+    if path.stat().st_size > MAX_READ:
+        raise ExpressionError(
+            f"read('{source}'): the file is larger than {MAX_READ >> 20} MiB",
+            "pass the URI itself to inputFiles instead of its text",
+        )
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ExpressionError(
+            f"read('{source}'): the file is not UTF-8 text", "pass the URI itself to inputFiles"
+        ) from error
+    except OSError as error:
+        raise ExpressionError(f"read('{source}'): {error.strerror}") from error
+
+
+def _stored(uri: str, read: Callable[[str], Path]) -> Path:
+    try:
+        return read(uri)
+    except TaskError as error:
+        raise ExpressionError(error.message, error.hint) from error
+
+
+def _namespace_file(name: str, host: Host, namespace: str) -> Path:
+    folder = host.namespace_files / namespace if host.namespace_files else None
+    path = (folder / name).resolve() if folder else None
+    if folder is None or path is None or not path.is_relative_to(folder.resolve()) or not path.is_file():
+        raise ExpressionError(
+            f"read('{name}'): there is no such namespace file in '{namespace}'", "see the setting namespace_files"
+        )
+    return path

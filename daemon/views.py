@@ -1,0 +1,116 @@
+"""The journal as JSON, in the shapes that design.md §5 promises to the outside world. Reads only."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidewaiter.daemon.journal import Journal
+from tidewaiter.daemon.records import Execution, LogLine, TaskRun, TriggerKey, TriggerStatus
+from tidewaiter.daemon.scope import object_variables
+
+
+async def executions(journal: Journal, *, state: str | None, flow: str | None, limit: int) -> list[dict[str, Any]]:
+    """Give executions, newest first."""
+    found = await journal.executions.newest(state=state, flow=flow, limit=limit)
+    return [await execution_summary(journal, execution) for execution in found]
+
+
+async def execution_summary(journal: Journal, execution: Execution) -> dict[str, Any]:
+    """Give one execution as ``executions list`` shows it."""
+    objects = await journal.detections.batch(execution.batch_id)
+    return {
+        "id": execution.id,
+        "namespace": execution.namespace,
+        "flowId": execution.flow_id,
+        "flowRevision": execution.flow_revision,
+        "state": execution.state.value,
+        "trigger": {
+            "id": execution.trigger_id,
+            "type": execution.trigger_type,
+            "objects": [object_variables(item) for item in objects if item.uri],
+        },
+        "createdAt": execution.created_at,
+        "startedAt": execution.started_at,
+        "endedAt": execution.ended_at,
+        "attempts": execution.attempts,
+        "originalId": execution.original_id,
+        "error": execution.error,
+    }
+
+
+async def execution_details(journal: Journal, execution: Execution) -> dict[str, Any]:
+    """Give one execution as ``executions show`` shows it: the summary, its task runs and outputs."""
+    runs = await journal.executions.task_runs(execution.id)
+    return {
+        **await execution_summary(journal, execution),
+        "taskRuns": task_runs(runs),
+        "outputs": dict(execution.outputs),
+    }
+
+
+def task_runs(runs: Sequence[TaskRun]) -> list[dict[str, Any]]:
+    """Give one entry for each task, with the latest attempt's state, in order of first start."""
+    latest: dict[str, TaskRun] = {}
+    first: dict[str, str] = {}
+    for run in runs:
+        latest[run.task_path] = run
+        first.setdefault(run.task_path, run.started_at)
+    return [
+        {
+            "id": run.id,
+            "taskId": run.task_id,
+            "path": path,
+            "state": run.state.value,
+            "attempts": run.attempt,
+            "startedAt": first[path],
+            "endedAt": run.ended_at,
+            "outputs": dict(run.outputs),
+            "error": run.error,
+        }
+        for path, run in latest.items()
+    ]
+
+
+def log_line(number: int, line: LogLine) -> dict[str, Any]:
+    """Give one line of an execution's log."""
+    return {
+        "line": number,
+        "at": line.at,
+        "level": line.level,
+        "task": line.task_path,
+        "attempt": line.attempt,
+        "message": line.message,
+    }
+
+
+def stored_files(runs: Sequence[Mapping[str, Any]], outputs: Mapping[str, Any]) -> dict[str, str]:
+    """
+    Find the files among outputs: ``task/path`` → URI. Where two tasks captured one path, the later one has it under
+    its task's name.
+    """
+    found: dict[str, str] = {}
+    for owner, values in [*((run["taskId"], run["outputs"]) for run in runs), ("outputs", outputs)]:
+        for group in ("outputFiles", "uris"):
+            files = values.get(group) if isinstance(values, Mapping) else None
+            if isinstance(files, Mapping):
+                found.update({f"{owner}/{name}": uri for name, uri in files.items() if isinstance(uri, str)})
+    return found
+
+
+def trigger_view(
+    key: TriggerKey, facts: Mapping[str, Any], status: TriggerStatus | None, counts: Mapping[str, int]
+) -> dict[str, Any]:
+    """Give one trigger as ``triggers list`` shows it; *facts* are what the daemon or the flow file says of it."""
+    state = "PAUSED" if status and status.paused else "ERROR" if status and status.cause else facts.get("state", "OK")
+    problem = None
+    if status and status.cause:
+        problem = {"cause": status.cause, "message": status.message, "hint": status.hint, "since": status.since}
+    return {
+        "id": key.trigger_id,
+        "namespace": key.namespace,
+        "flowId": key.flow_id,
+        "name": str(key),
+        **facts,
+        "state": state,
+        "problem": problem,
+        "detections": dict(counts),
+    }

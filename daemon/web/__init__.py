@@ -1,0 +1,1 @@
+"""The API over HTTP: all of it on the control socket, health alone on a TCP address."""
