@@ -1,5 +1,6 @@
 """The errors a user can meet, each with what failed, why, and what to do next."""
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -31,6 +32,22 @@ class PropertyError(TidewaiterError):
 
 class SecretMissingError(ExpressionError):
     """A flow asks for a secret that no source provides."""
+
+
+class StorageError(TidewaiterError):
+    """The local disk cannot be written or read; the message names the path, the cause is the `OSError`."""
+
+
+class StorageFullError(StorageError):
+    """No space is left on the local disk; nothing was lost, and the same step may succeed later."""
+
+
+def storage_error(error: OSError, path: object) -> StorageError:
+    """Translate *error* met at *path*. What says the disk or the file has reached its limit is `StorageFullError`."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        hint = "free space on that disk; work goes on by itself"
+        return StorageFullError(f"no space left to write {path}: {error.strerror}", hint)
+    return StorageError(f"cannot use {path}: {error.strerror}", "the state directory must be writable for this user")
 
 
 @dataclass(frozen=True, slots=True, order=True)

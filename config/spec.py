@@ -8,6 +8,7 @@ A property declared ``Dynamic[T]`` may be written as an expression. Until `concr
 """
 
 import json
+import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -25,6 +26,7 @@ Render = Callable[[str], str]
 
 KESTRA_PREFIX = "io.kestra.plugin."
 _CONCRETE = {"concrete": True}
+_SECRET = re.compile("secret|token|password|passphrase|key", re.IGNORECASE)
 
 
 class Spec(BaseModel):
@@ -241,6 +243,11 @@ def _one(source: str, render: Render, name: str) -> str:
 
 
 def _mismatch(error: ValidationError) -> str:
+    """Say what is wrong. The value is shown only where it is a plain one: a whole spec has credentials in it."""
     first = error.errors(include_url=False)[0]
-    name = ".".join(str(part) for part in first["loc"]) or "value"
-    return f"property '{name}': {first['msg'].lower()}, got {str(first['input'])[:120]!r} after rendering"
+    if not first["loc"]:
+        return str(first["msg"])
+    name = ".".join(str(part) for part in first["loc"])
+    plain = isinstance(first["input"], str | int | float) and not _SECRET.search(name)
+    got = f", got {str(first['input'])[:120]!r}" if plain else ""
+    return f"property '{name}': {first['msg'].replace('Input should', 'should')}{got} after rendering"

@@ -17,11 +17,12 @@ from tidewaiter.daemon.clock import Clock
 from tidewaiter.daemon.control import Control
 from tidewaiter.daemon.database.sqlite import database_at
 from tidewaiter.daemon.executor import Executor
-from tidewaiter.daemon.intake import Port, Probes
+from tidewaiter.daemon.intake import Port
 from tidewaiter.daemon.intakes import Intakes
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.loop import Loop, Step
 from tidewaiter.daemon.operations import Operations
+from tidewaiter.daemon.probes import Probes
 from tidewaiter.daemon.records import TriggerKey
 from tidewaiter.daemon.run import Workplace
 from tidewaiter.daemon.scope import Host, environment_variables

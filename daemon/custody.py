@@ -10,9 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tidewaiter.daemon.journal.detections import Detections, Source
+from tidewaiter.config.errors import storage_error
+from tidewaiter.daemon.journal.claims import Source
+from tidewaiter.daemon.journal.detections import Detections
 from tidewaiter.daemon.records import Detection, DetectionState
-from tidewaiter.daemon.storage import Storage, storage_error
+from tidewaiter.daemon.storage import Storage
 from tidewaiter.triggers import settle
 from tidewaiter.triggers.bucket import Bucket, Capabilities, ObjectChangedError, ObjectGoneError, Removal, Stored
 from tidewaiter.triggers.s3 import BucketTrigger

@@ -13,31 +13,29 @@ import structlog
 from tidewaiter.config.errors import TidewaiterError
 from tidewaiter.config.expression import Expressions
 from tidewaiter.config.spec import concrete
+from tidewaiter.daemon.claimer import Claimer
 from tidewaiter.daemon.custody import Custody
 from tidewaiter.daemon.database import DatabaseError
 from tidewaiter.daemon.flows import AnyFlow
 from tidewaiter.daemon.journal import Journal
-from tidewaiter.daemon.journal.detections import Arrival, Claim, Listed, Source, Standing
+from tidewaiter.daemon.journal.claims import Source
+from tidewaiter.daemon.journal.detections import Standing
 from tidewaiter.daemon.loop import Crashed, supervised
+from tidewaiter.daemon.probes import Probes
 from tidewaiter.daemon.records import Detection, DetectionState, TriggerKey, now, parse_timestamp, timestamp
 from tidewaiter.daemon.scope import Host, trigger_scope
 from tidewaiter.daemon.storage import Storage
-from tidewaiter.triggers.arrivals import destination, scan
 from tidewaiter.triggers.bucket import (
     Bucket,
     BucketError,
     BucketUnavailableError,
     Capabilities,
     Connect,
-    Connection,
 )
-from tidewaiter.triggers.s3 import BucketTrigger, moves_into_itself, same_bucket
+from tidewaiter.triggers.s3 import BucketTrigger, moves_into_itself
 from tidewaiter.triggers.settle import check_capabilities
 
 _log = structlog.get_logger("tidewaiter.intake")
-Found = tuple[Arrival, str | None]
-"""A new object, and why it must not be touched, if so."""
-
 _POLL = ""
 # Failures that say nothing about a single object: waiting and the operator mend them.
 _GENERAL = frozenset(
@@ -57,32 +55,6 @@ _GENERAL = frozenset(
 _NOTHING = Capabilities(delete_if_match=False, copy_source_if_match=False, copy_if_none_match=False, versioning=False)
 _MANY_FAILING = 100
 _UNFINISHED = frozenset({DetectionState.CLAIMED, DetectionState.STORED, DetectionState.COPIED})
-_PROBE_AGE = timedelta(days=1)
-
-
-@dataclass(slots=True)
-class Probes:
-    """What stores were seen to honour, found out once a day for each bucket however many triggers watch it."""
-
-    scratch_prefix: str
-    _known: dict[tuple[Connection, str], tuple[float, Capabilities]] = field(default_factory=dict)
-    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def of(self, bucket: Bucket, spec: BucketTrigger) -> Capabilities:
-        """
-        Give what the store of *spec* honours (reliability.md §2.2). Probe objects are written where the trigger moves
-        objects to, which must be writable anyway, else below *scratch_prefix*.
-
-        Raises:
-            BucketError: the probe objects cannot be written, or the store cannot be asked.
-        """
-        which = (spec.connection(), spec.bucket)
-        async with self._asking:
-            known = self._known.get(which)
-            if known is None or time.monotonic() - known[0] > _PROBE_AGE.total_seconds():
-                folder = spec.move_to.folder if spec.move_to and same_bucket(spec) else self.scratch_prefix
-                known = self._known[which] = (time.monotonic(), await bucket.probe(folder))
-            return known[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +184,8 @@ class Intake:
         standing = await self.port.journal.detections.standing(self.watch.key)
         self.paused = standing.paused
         self._forget_problems(standing.live)
+        later = [moment for detection in standing.live if (moment := detection.next_try) and moment > now()]
+        self._retry = _monotonic(min(later)) if later else None
         looking = self.watch.looking and not self.paused and time.monotonic() >= self._due
         if standing.live or looking:
             async with self.port.connect(spec.connection(), spec.bucket) as bucket:
@@ -258,73 +232,19 @@ class Intake:
             self._due = time.monotonic() + self.interval.total_seconds()
             return
         wanted = room * spec.batch_size
-        arrivals, complete = await self._arrivals(bucket, spec, wanted)
-        claimed = await self._claim(source, spec, [_claim(spec, *found) for found in arrivals[:wanted]])
-        self.waiting = len(arrivals) > wanted or not complete
+        claimer = Claimer(self.watch.key, self.port.journal.detections)
+        look = await claimer.look(bucket, spec, wanted)
+        claimed = await claimer.claim(source, look.claims[:wanted], spec.batch_size)
+        self.waiting = len(look.claims) > wanted or not look.complete
         self._problems.pop(_POLL, None)
         self._failures = 0
         self.last_poll = now()
         self._due = time.monotonic() + (0 if self.waiting and claimed else self.interval.total_seconds())
         self._take_up(claimed, source, spec)
 
-    async def _arrivals(self, bucket: Bucket, spec: BucketTrigger, wanted: int) -> tuple[list[Found], bool]:
-        """
-        List until *wanted* new objects are found or the listing ends; a complete listing also shows what has
-        vanished.
-        """
-        detections = self.port.journal.detections
-        poll = detections.moment()
-        arrivals: list[Found] = []
-        absences: dict[str, int] = {}
-        first = spec.prefix
-        async for page in scan(bucket, spec, page_size=min(1000, max(100, 2 * wanted))):
-            last = None if page.last else page.listed[-1].key if page.listed else first
-            listed = Listed(bucket.name, page.listed, first, last, lambda key: covers(spec, key))
-            refusals = {refused.object.key: refused.reason for refused in page.refused}
-            keys = {item.key for item in page.matching} | refusals.keys()
-            meant = [item for item in page.listed if item.key in keys]
-            compared = await detections.compare(self.watch.key, listed, meant, poll)
-            arrivals += [(new, refusals.get(new.object.key)) for new in await self._firing(spec, compared.arrivals)]
-            absences |= compared.absences
-            first = first if last is None else f"{last}\0"
-            if len(arrivals) > wanted:
-                return arrivals, False
-        await detections.forget_absent(self.watch.key, bucket.name, absences)
-        return arrivals, True
-
-    async def _firing(self, spec: BucketTrigger, new: Sequence[Arrival]) -> list[Arrival]:
-        """Keep what the trigger's ``on`` asks for; remember the rest, so that a later change of it is seen as one."""
-        fires = [arrival for arrival in new if spec.on in {arrival.change_type, "CREATE_OR_UPDATE"}]
-        if len(fires) < len(new):
-            chosen = {arrival.object.key for arrival in fires}
-            await self.port.journal.detections.remember(
-                self.watch.key, [a.object for a in new if a.object.key not in chosen]
-            )
-        return fires
-
-    async def _claim(self, source: Source, spec: BucketTrigger, claims: Sequence[Claim]) -> list[Detection]:
-        """
-        Claim in batches of as many objects as one execution takes; what must not be touched is parked, to be seen.
-        """
-        if not claims:
-            return []
-        refused = [claim for claim in claims if claim.refusal]
-        accepted = [claim for claim in claims if not claim.refusal]
-        size = spec.batch_size
-        batches = [accepted[at : at + size] for at in range(0, len(accepted), size)]
-        claimed = await self.port.journal.detections.claim(source, [*batches, refused])
-        _log.info("objects_claimed", trigger=str(self.watch.key), objects=len(accepted))
-        for claim in refused:
-            _log.warning(
-                "object_parked", trigger=str(self.watch.key), key=claim.arrival.object.key, reason=claim.refusal
-            )
-        return [detection for detection in claimed if detection.state is DetectionState.CLAIMED]
-
     def _take_up(self, live: Sequence[Detection], source: Source, spec: BucketTrigger) -> None:
         """Start work on every claim that is due and not in hand, several at a time."""
         present = now()
-        later = [detection.next_try for detection in live if detection.next_try and detection.next_try > present]
-        self._retry = _monotonic(min(later)) if later else None
         for detection in live:
             if detection.id not in self._in_hand and (detection.next_try is None or detection.next_try <= present):
                 work = self._see_through(detection.id, source, spec)
@@ -421,21 +341,9 @@ class Intake:
         )
 
 
-def _claim(spec: BucketTrigger, arrival: Arrival, refusal: str | None) -> Claim:
-    moves = spec.action == "MOVE" and not refusal
-    return Claim(arrival, destination(spec, arrival.object) if moves else None, refusal)
-
-
 def _monotonic(moment: str) -> float:
     """Give the monotonic time of a moment that the journal keeps by the wall clock."""
     return time.monotonic() + (parse_timestamp(moment) - datetime.now(UTC)).total_seconds()
-
-
-def covers(spec: BucketTrigger, key: str) -> bool:
-    """Tell whether a complete listing for *spec* would show an object at *key*."""
-    if not key.startswith(spec.prefix) or (spec.marker and key <= spec.marker):
-        return False
-    return not (spec.delimiter and spec.delimiter in key[len(spec.prefix) :])
 
 
 def facts(intake: Intake) -> Mapping[str, object]:

@@ -145,6 +145,9 @@ class Run:
         await asyncio.shield(
             asyncio.gather(journal.logs.flush(), journal.executions.end_task(run, state, result.outputs, error))
         )
+        if isinstance(task, WorkingDirectory):
+            # Not before its result is recorded: after a crash the outputs are taken from the directory once more.
+            await asyncio.to_thread(_remove, [self._folder / run.id, self._folder / f"{run.id}.home"])
         return TaskRun(run.execution_id, path, attempt, state, run.started_at, now(), result.outputs, error)
 
     async def _guarded(self, task: TaskSpec, run: TaskRun, directory: Path | None) -> Result:
@@ -197,7 +200,6 @@ class Run:
         limit = self._concrete(task, run, context, only=("timeout",)).timeout
         result = await _within(limit, self._sequence(task.tasks, f"{run.task_path}/", workdir))
         outputs = await leave(self._concrete(task, run, context, only=("output_files",)), context)
-        await asyncio.to_thread(_remove, [context.scratch, workdir])
         return Result(result.state, outputs, result.error)
 
     async def _context(self, run: TaskRun, log: "_TaskLog", workdir: Path) -> TaskContext:

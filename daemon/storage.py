@@ -7,7 +7,6 @@ folder fsynced.
 """
 
 import asyncio
-import errno
 import json
 import os
 import re
@@ -17,21 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tidewaiter.config.errors import TaskError, TidewaiterError
+from tidewaiter.config.errors import StorageError, TaskError, storage_error
 from tidewaiter.daemon.records import Detection, Execution, TriggerKey, new_id
 
 SCHEME = "kestra://"
 _SAFE_NAME = re.compile(r"[^A-Za-z0-9._+=@-]+")
 _SAFE_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")
 _URI = re.compile(r"kestra:///[A-Za-z0-9._+=@/-]+")
-
-
-class StorageError(TidewaiterError):
-    """Internal storage cannot be written or read; the message names the path and the reason."""
-
-
-class StorageFullError(StorageError):
-    """No space is left for internal storage; nothing was lost and the same step may succeed later."""
 
 
 def execution_folder(namespace: str, flow_id: str, execution_id: str) -> str:
@@ -122,13 +113,6 @@ def _sync_folders(folder: Path, root: Path) -> None:
         if folder == root:
             return
         folder = folder.parent
-
-
-def storage_error(error: OSError, path: Path) -> StorageError:
-    """Translate *error* met at *path*."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StorageFullError(f"no space left to write {path}", "free space on that disk; work goes on by itself")
-    return StorageError(f"cannot use {path}: {error.strerror}", "the state directory must be writable for this user")
 
 
 @dataclass(frozen=True, slots=True)

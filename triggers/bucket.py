@@ -46,13 +46,6 @@ class DestinationExistsError(BucketError):
     """A copy or upload was refused because the destination key is taken (412 on ``If-None-Match: *``)."""
 
 
-class StorageError(TidewaiterError):
-    """
-    The local disk refused to take a download (full, read-only, gone); the message names the path, the cause is the
-    `OSError`.
-    """
-
-
 @dataclass(frozen=True, slots=True)
 class S3Object:
     """One object as a listing showed it. *etag* is without quotes; *size* in bytes; *last_modified* is UTC."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tidewaiter.triggers.bucket import StorageError
+from tidewaiter.config.errors import storage_error
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -52,10 +52,7 @@ async def save(chunks: AsyncIterable[bytes], destination: Path) -> Digest:
             taken = await _write(chunks, descriptor)
             undo.pop_all()
     except OSError as error:
-        raise StorageError(
-            f"cannot write '{destination}': {error.strerror}",
-            "free some space, or check the state directory",
-        ) from error
+        raise storage_error(error, destination) from error
     return taken
 
 

@@ -23,7 +23,7 @@ from tidewaiter.daemon.cli.terminal import note, say, say_json
 from tidewaiter.daemon.database.sqlite import database_at
 from tidewaiter.daemon.flows import FlowFile, read_flow
 from tidewaiter.daemon.journal import Journal
-from tidewaiter.daemon.journal.detections import Arrival, Claim, Source
+from tidewaiter.daemon.journal.claims import Arrival, Claim, Source
 from tidewaiter.daemon.logs import set_up
 from tidewaiter.daemon.records import Detection, Execution, TriggerKey
 from tidewaiter.daemon.run import Run, Workplace

@@ -1,39 +1,17 @@
 """Claims on objects, and what became of them (reliability.md §3)."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tidewaiter.daemon.database import Database, Row, Transaction
+from tidewaiter.daemon.journal.claims import Claim, Comparison, Listed, Source, absences, arrival
 from tidewaiter.daemon.records import Detection, DetectionState, TriggerKey, execution_id, new_id, now, timestamp
 from tidewaiter.triggers.bucket import S3Object
 
 _LAST = "\U0010ffff"
 _PATIENCE = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """
-    A listed object nobody has claimed. *yields*: the id of a parked or blocked claim on older content that it
-    replaces.
-    """
-
-    object: S3Object
-    change_type: str
-    yields: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """
-    What a part of a listing means: *arrivals* nobody has claimed, in key order, and *absences*, keys remembered but
-    not shown, with how many listings in a row did not show them (0: it is back).
-    """
-
-    arrivals: list[Arrival]
-    absences: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,42 +35,6 @@ class Standing:
     live: list[Detection]
     batches: int
     paused: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """
-    An arrival about to be claimed, with where its action will put it (None: nowhere). *refusal* says why it must not
-    be touched: it is parked, to be seen.
-    """
-
-    arrival: Arrival
-    destination: tuple[str, str] | None = None
-    refusal: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """On whose behalf objects are claimed: the trigger as of *flow_revision*, its type and its action."""
-
-    trigger: TriggerKey
-    trigger_type: str
-    flow_revision: int
-    action: str
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """
-    Part of a listing, complete between *first* and *last* key (None: to the end). *covers* tells which keys it would
-    have shown.
-    """
-
-    bucket: str
-    objects: Sequence[S3Object]
-    first: str
-    last: str | None
-    covers: Callable[[str], bool]
 
 
 class Detections:
@@ -131,11 +73,11 @@ class Detections:
         def work(tx: Transaction) -> Comparison:
             seen = {row["object_key"]: row for row in tx.all("seen_between", **span)}
             if not meant:
-                return Comparison([], _absences(listed, seen))
+                return Comparison([], absences(listed, seen))
             live = {row["object_key"]: row for row in tx.all("live_between", **span)}
             stale = {row["object_key"] for row in tx.all("ended_since", **span, poll_seq=poll)}
-            found = (_arrival(item, seen.get(item.key), live.get(item.key)) for item in meant if item.key not in stale)
-            return Comparison([arrival for arrival in found if arrival], _absences(listed, seen))
+            found = (arrival(item, seen.get(item.key), live.get(item.key)) for item in meant if item.key not in stale)
+            return Comparison([arrival for arrival in found if arrival], absences(listed, seen))
 
         return await self._database.read(work)
 
@@ -374,33 +316,6 @@ class Detections:
         if count is not None and not count["waiting"]:
             tx.run("release_execution", batch_id=batch_id)
         return True
-
-
-def _absences(listed: Listed, seen: Mapping[str, Row]) -> dict[str, int]:
-    present = {item.key for item in listed.objects}
-    counts = (
-        (key, row["absent"], 0 if key in present else row["absent"] + 1)
-        for key, row in seen.items()
-        if listed.covers(key)
-    )
-    return {key: count for key, before, count in counts if count != before}
-
-
-def _arrival(item: S3Object, seen: Row | None, live: Row | None) -> Arrival | None:
-    """
-    Decide whether *item* is news; identity is ETag and time of change, since an ETag alone misses identical
-    re-uploads.
-    """
-    identity = (item.etag, timestamp(item.last_modified))
-    change = "UPDATE" if seen else "CREATE"
-    if live is not None:
-        replaceable = live["state"] == DetectionState.PARKED or live["blocked"]
-        if not replaceable or identity == (live["etag"], live["last_modified"]):
-            return None
-        return Arrival(item, change, live["id"])
-    if seen is not None and identity == (seen["etag"], seen["last_modified"]):
-        return None
-    return Arrival(item, change)
 
 
 def _remember(tx: Transaction, trigger: str, item: S3Object) -> None:

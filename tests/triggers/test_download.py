@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tidewaiter.triggers.bucket import BucketUnavailableError, StorageError
+from tidewaiter.config.errors import StorageError
+from tidewaiter.triggers.bucket import BucketUnavailableError
 from tidewaiter.triggers.download import Digest, digest, save
 
 
@@ -46,7 +47,7 @@ async def test_a_failed_write_names_the_path(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
-        with pytest.raises(StorageError, match="data': File too large"):
+        with pytest.raises(StorageError, match="data: File too large"):
             await save(chunks(b"x" * 10_000), tmp_path / "data")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,0 +1,67 @@
+"""What README and docs show is true: flows load, settings load, commands parse, links lead somewhere."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tidewaiter.config.document import parse
+from tidewaiter.config.expression import Expressions
+from tidewaiter.config.settings import load_settings
+from tidewaiter.daemon.cli.parser import make_parser
+from tidewaiter.daemon.flows import parse_flow
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+MAKE_DOORS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Every fenced block in *language* with the page it stands on."""
+    fence = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    return [(page.name, text) for page in PAGES for text in fence.findall(page.read_text())]
+
+
+def commands(program: str) -> list[str]:
+    """Every shown command line of *program*, without its comment."""
+    lines = [line.split("#")[0].strip() for _, text in [*blocks("sh"), *blocks("")] for line in text.splitlines()]
+    return sorted({line for line in lines if line.startswith(f"{program} ")})
+
+
+@pytest.mark.parametrize("text", [text for _, text in blocks("yaml") if text.startswith("id:")])
+def test_shown_flows_load(text: str) -> None:
+    """A flow in the documentation is valid."""
+    assert parse_flow(text, "README.md", Expressions()).tasks
+
+
+@pytest.mark.parametrize("text", [text for _, text in blocks("yaml") if text.startswith("# settings")])
+def test_shown_settings_load(text: str) -> None:
+    """Settings in the documentation are valid."""
+    assert load_settings(parse(text, "README.md"), {}, {}).runners.docker == "process"
+
+
+@pytest.mark.parametrize("line", commands("tidewaiter"))
+def test_shown_commands_exist(line: str) -> None:
+    """A command line in the documentation is understood."""
+    assert make_parser().parse_args(shlex.split(line)[1:]).handler
+
+
+@pytest.mark.parametrize("line", commands("make"))
+def test_shown_doors_exist(line: str) -> None:
+    """A make target in the documentation exists."""
+    assert line.split()[1] in MAKE_DOORS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """A relative link in the documentation names something that is there."""
+    links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_example_flows_load(path: Path) -> None:
+    """An example flow is valid."""
+    assert parse_flow(path.read_text(), path.name, Expressions()).tasks
