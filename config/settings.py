@@ -75,6 +75,16 @@ class Retry(Section):
     action_timeout: PositiveDuration = timedelta(minutes=1)
 
 
+class Retention(Section):
+    """
+    How long executions are kept after their end, with their log, their files and the bytes they worked on; null keeps
+    them for ever. *succeeded*: SUCCESS and WARNING; *failed*: FAILED and KILLED, which somebody may want to replay.
+    """
+
+    succeeded: PositiveDuration | None = timedelta(days=30)
+    failed: PositiveDuration | None = None
+
+
 class Settings(Section):
     """
     Everything an operator can set.
@@ -97,6 +107,7 @@ class Settings(Section):
     secrets: Secrets = Field(default_factory=Secrets)
     limits: Limits = Field(default_factory=Limits)
     retry: Retry = Field(default_factory=Retry)
+    retention: Retention = Field(default_factory=Retention)
 
 
 def load_settings(document: Document | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:

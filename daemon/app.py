@@ -24,6 +24,7 @@ from tidewaiter.daemon.loop import Loop, Step
 from tidewaiter.daemon.operations import Operations
 from tidewaiter.daemon.probes import Probes
 from tidewaiter.daemon.records import TriggerKey
+from tidewaiter.daemon.retention import Retention
 from tidewaiter.daemon.run import Workplace
 from tidewaiter.daemon.scope import Host, environment_variables
 from tidewaiter.daemon.secrets import Secrets
@@ -112,6 +113,7 @@ class App:
         clients = await stack.enter_async_context(Clients(os.environ))
         await self._start_executor(stack, place)
         await self._start_intakes(stack, self._port(place, clients))
+        self._start_retention(stack, place)
         control = Control(self._journal, self._executor_loop.wake, self._intakes.poll)
         operations = Operations(self._journal, control, self._intakes.facts, daemon=True)
         await stack.enter_async_context(control_socket(settings.state_dir / "control.sock", operations))
@@ -147,6 +149,13 @@ class App:
         reload_loop = self._loop("flows", self._intakes.step)
         reload_loop.start()
         stack.push_async_callback(reload_loop.stop)
+
+    def _start_retention(self, stack: AsyncExitStack, place: Workplace) -> None:
+        limits = self.settings.retention
+        retention = Retention(self._journal, place.storage, limits.succeeded, limits.failed)
+        loop = self._loop("retention", retention.step)
+        loop.start()
+        stack.push_async_callback(loop.stop)
 
     def _port(self, place: Workplace, connect: Connect) -> Port:
         retry = self.settings.retry

@@ -112,6 +112,27 @@ class Executions:
         )
         return await self._database.write(lambda tx: _create(tx, created))
 
+    async def expired(self, states: tuple[ExecutionState, ExecutionState], before: str, limit: int) -> list[Execution]:
+        """
+        Executions in one of *states* that ended before that moment, oldest first. Not those whose objects still wait
+        for their action or are used by a later replay.
+        """
+        state, other = states
+        rows = await self._database.read(
+            lambda tx: tx.all("expired_executions", before=before, state=state, other_state=other, limit=limit)
+        )
+        return [_execution(row) for row in rows]
+
+    async def forget(self, execution: Execution) -> None:
+        """Delete an execution with its task runs, its log and its detections. Idempotent."""
+
+        def work(tx: Transaction) -> None:
+            for name in ("delete_logs", "delete_task_runs", "delete_execution"):
+                tx.run(name, id=execution.id)
+            tx.run("delete_detections", batch_id=execution.batch_id)
+
+        await self._database.write(work)
+
     async def get(self, execution_id: str) -> Execution | None:
         """The execution with that id, or None."""
         row = await self._database.read(lambda tx: tx.one("execution", id=execution_id))

@@ -161,6 +161,30 @@ SELECT * FROM execution
 WHERE (:state IS NULL OR state = :state) AND (:flow IS NULL OR flow_id = :flow OR namespace || '.' || flow_id = :flow)
 ORDER BY created_at DESC, batch_id DESC LIMIT :limit;
 
+-- name: expired_executions
+SELECT * FROM execution e
+WHERE ended_at < :before AND state IN (:state, :other_state)
+  AND NOT EXISTS (
+    SELECT 1 FROM detection d WHERE d.batch_id = e.batch_id AND d.state IN ('CLAIMED', 'STORED', 'COPIED')
+  )
+  AND NOT EXISTS (
+    SELECT 1 FROM execution r WHERE r.batch_id = e.batch_id AND r.id <> e.id AND (r.ended_at IS NULL OR r.ended_at >= :before)
+  )
+ORDER BY ended_at LIMIT :limit;
+
+-- name: delete_execution
+DELETE FROM execution WHERE id = :id;
+
+-- name: delete_task_runs
+DELETE FROM task_run WHERE execution_id = :id;
+
+-- name: delete_logs
+DELETE FROM log WHERE execution_id = :id;
+
+-- name: delete_detections
+DELETE FROM detection WHERE batch_id = :batch_id AND state IN ('DONE', 'SUPERSEDED', 'GONE')
+  AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.batch_id = :batch_id);
+
 -- name: count_executions
 SELECT state, COUNT(*) AS number FROM execution GROUP BY state;
 
