@@ -7,7 +7,7 @@ again, one without is run once more after a crash.
 
 import asyncio
 import shutil
-import time
+import subprocess
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -82,7 +82,7 @@ class Run:
         state = ExecutionState(result.state)
         await self.place.journal.logs.flush()
         await self.place.journal.executions.end(self.execution.id, state, result.outputs, result.error)
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        await asyncio.to_thread(_remove, [self._folder])
         return state
 
     def _labelled(self) -> Result | None:
@@ -280,9 +280,13 @@ async def _within(limit: timedelta | None, work: Awaitable[Result]) -> Result:
         return Result("FAILED", error=f"timed out after {format_duration(limit)}; everything it had started was ended")
 
 
-def _remove(paths: Sequence[Path]) -> None:
-    for path in paths:
-        shutil.rmtree(path, ignore_errors=True)
+def _remove(folders: Sequence[Path]) -> None:
+    """Remove what tasks left; a tree too deep for Python's own removal is one that a task made to be."""
+    for folder in folders:
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        except RecursionError:
+            subprocess.run(["/bin/rm", "-rf", "--", str(folder)], check=False)  # noqa: S603 - the path is ours
 
 
 @dataclass(slots=True)
@@ -295,7 +299,6 @@ class _TaskLog:
     run: TaskRun
     level: str
     lines: int = 0
-    flushed: float = field(default_factory=time.monotonic)
 
     def __call__(self, level: Level, message: str) -> None:
         if LEVELS[level] < LEVELS[self.level] or self.lines > self.place.log_lines:
@@ -306,4 +309,4 @@ class _TaskLog:
         text = self.place.host.secrets.mask(message)
         line = LogLine(self.run.execution_id, self.run.task_path, self.run.attempt, now(), level, text)
         self.place.journal.logs.append(line)
-        _log.log(LEVELS[level], "task_log", message=text)
+        _log.log(max(LEVELS[level], LEVELS["DEBUG"]), "task_log", message=text)
