@@ -145,22 +145,29 @@ def _bad_expressions(document: Document, expressions: Expressions) -> Iterator[P
 
 
 def _problem(document: Document, model: type[BaseModel], details: ErrorDetails) -> Problem:
+    """Say one of pydantic's errors in the words of a flow's author, at the place it is about."""
     path = _path(document.data, details["loc"])
-    name = details["loc"][-1] if details["loc"] else ""
     kind = details["type"]
     if kind == "extra_forbidden":
         return document.problem(path, *_unknown_property(model, details["loc"]), at_key=True)
-    if kind == "missing":
-        return document.problem(path, f"property '{name}' is missing")
-    if kind == "union_tag_not_found" and not isinstance(details["input"], Mapping):
-        return document.problem(path, f"should be a map of properties{_got(details)}")
-    if kind == "union_tag_not_found":
-        return document.problem(path, "property 'type' is missing", "every task and trigger names its type")
     if kind == "union_tag_invalid":
         return document.problem((*path, "type"), *_unknown_type(model, details))
-    if kind in {"not_yet", "value_error"} or not isinstance(path[-1:] and path[-1], str):
-        return document.problem(path, details["msg"].removeprefix("Value error, "))
-    return document.problem(path, f"property '{path[-1]}': {_lower(details['msg'])}{_got(details)}")
+    return document.problem(path, *_words(path, details))
+
+
+def _words(path: Path, details: ErrorDetails) -> tuple[str, str | None]:
+    kind = details["type"]
+    if kind == "missing":
+        return f"property '{details['loc'][-1]}' is missing", None
+    if kind == "union_tag_not_found" and isinstance(details["input"], Mapping):
+        return "property 'type' is missing", "every task and trigger names its type"
+    if kind == "union_tag_not_found":
+        return f"should be a map of properties{_got(details)}", None
+    if kind == "not_yet" and path and details["msg"].startswith("is not"):
+        return f"property '{path[-1]}' {details['msg']}", None
+    if kind in {"not_yet", "value_error"} or not (path and isinstance(path[-1], str)):
+        return details["msg"].removeprefix("Value error, "), None
+    return f"property '{path[-1]}': {_lower(details['msg'])}{_got(details)}", None
 
 
 def _lower(message: str) -> str:

@@ -1,5 +1,6 @@
 """The alarm clock: APScheduler wakes loops and does nothing else."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -16,7 +17,8 @@ class _Immediate(BaseExecutor):  # type: ignore[misc]
     """Runs a job where the scheduler is, on the event loop: waking a loop only sets a flag."""
 
     def _do_submit_job(self, job: object, _run_times: object) -> None:
-        job.func()  # type: ignore[attr-defined]
+        # Not at once: the scheduler forgets the job after this, also a new one of its name set by the job itself.
+        asyncio.get_running_loop().call_soon(job.func)  # type: ignore[attr-defined]
         self._run_job_success(job.id, [])  # type: ignore[attr-defined]
 
 

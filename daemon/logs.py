@@ -5,7 +5,7 @@ context.
 
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Literal
 
 import structlog
@@ -54,10 +54,18 @@ class _Masking:
 
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         for name, value in event.items():
-            if isinstance(value, str):
-                text = self._mask(value)
-                event[name] = printable(text) if self._escape and name != "exception" else text
+            event[name] = self._clean(value, escape=self._escape and name != "exception")
         return event
+
+    def _clean(self, value: Any, *, escape: bool) -> Any:
+        if isinstance(value, str):
+            text = self._mask(value)
+            return printable(text) if escape else text
+        if isinstance(value, Mapping):
+            return {key: self._clean(item, escape=escape) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._clean(item, escape=escape) for item in value]
+        return value
 
 
 def printable(text: str) -> str:
