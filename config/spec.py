@@ -40,6 +40,8 @@ class Spec(BaseModel):
         validate_by_alias=True,
         arbitrary_types_allowed=True,
         coerce_numbers_to_str=True,
+        # Most specs are only ever validated as part of a flow, whose own schema contains theirs.
+        defer_build=True,
     )
 
 

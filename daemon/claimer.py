@@ -39,7 +39,9 @@ class Claimer:
         arrivals: list[Claim] = []
         absences: dict[str, int] = {}
         first = spec.prefix
-        async for page in scan(bucket, spec, page_size=min(1000, max(100, 2 * wanted))):
+        # Without an action known keys stay, and news may be anywhere; else what is listed first is what comes next.
+        page_size = 1000 if spec.action == "NONE" else min(1000, max(100, 2 * wanted))
+        async for page in scan(bucket, spec, page_size=page_size):
             last = None if page.last else page.listed[-1].key if page.listed else first
             listed = Listed(bucket.name, page.listed, first, last, lambda key: covers(spec, key))
             refusals = {refused.object.key: refused.reason for refused in page.refused}

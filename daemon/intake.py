@@ -120,6 +120,7 @@ class Intake:
     _due: float = 0.0
     _retry: float | None = None
     _failures: int = 0
+    _attended: bool = False
     _transfers: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -161,7 +162,9 @@ class Intake:
         Whether everything that had arrived at the last look is in the hands of the executor, or trouble keeps it from
         being.
         """
-        return bool(self.last_poll or self.troubled) and not self._in_hand and (self.troubled or not self.waiting)
+        resting = self.paused or not self.watch.looking
+        begun = self._attended or self.troubled
+        return begun and not self._in_hand and (self.troubled or resting or not self.waiting)
 
     @property
     def troubled(self) -> bool:
@@ -193,6 +196,7 @@ class Intake:
                 self._take_up(standing.live, source, spec)
                 if looking:
                     await self._look(bucket, source, spec, self._room(spec, standing))
+        self._attended = True
 
     def _forget_problems(self, live: Sequence[Detection]) -> None:
         """Problems of claims that no longer need anything are over."""
@@ -210,8 +214,12 @@ class Intake:
 
     def _concrete(self) -> BucketTrigger:
         watch = self.watch
-        scope = trigger_scope(watch.flow, watch.revision, watch.spec, self.port.host)
-        spec = concrete(watch.spec, lambda text: self.port.expressions.render(text, scope))
+
+        def render(text: str) -> str:
+            scope = trigger_scope(watch.flow, watch.revision, watch.spec, self.port.host)
+            return self.port.expressions.render(text, scope)
+
+        spec = concrete(watch.spec, render)
         if reason := moves_into_itself(spec):
             raise BucketError(reason, "choose a moveTo outside the watched prefix", cause="MoveIntoItself")
         return spec

@@ -16,6 +16,7 @@ from tidewaiter.config.settings import Settings
 from tidewaiter.daemon.database import DatabaseLockedError
 
 _PATIENCE_SECONDS = 10.0
+_PAUSE_SECONDS = 0.05
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -46,6 +47,7 @@ def ask(settings: Settings, method: str, path: str, **query: str | None) -> Any:
             # A daemon is starting or stopping: soon either it answers or its journal is free.
             if time.monotonic() > deadline:
                 raise
+            time.sleep(_PAUSE_SECONDS)
 
 
 def _once(settings: Settings, method: str, path: str, query: Mapping[str, str]) -> Any:
