@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test check bench lock clean
+.PHONY: setup demo test lint check bench lock clean
 
 setup: $(READY)  ## .venv with everything
 
@@ -19,11 +19,13 @@ demo: $(READY)  ## the main job on an S3 server of its own, end to end
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -n auto
 
-check: $(READY)  ## formatting, lint, types, import contracts, and the tests on the built wheel
+lint: $(READY)  ## formatting, lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
+
+check: lint  ## and all tests on the built wheel
 	$(BIN)/python tests/wheel.py
 
 bench: $(READY)  ## the benchmark table

@@ -213,13 +213,11 @@ class App:
 
     async def _until_done(self) -> int:
         """Wait until every trigger has looked and left nothing, and every execution has ended."""
-        before = (await self._journal.executions.counts()).get("FAILED", 0)
         stopped = asyncio.create_task(self._stop.wait())
         while not self._stop.is_set() and not await self._settled():
             await asyncio.wait({stopped}, timeout=_LOOK_SECONDS)
         stopped.cancel()
-        failed = (await self._journal.executions.counts()).get("FAILED", 0) - before
-        return 1 if failed or self._intakes.troubled else 0
+        return 1 if self._executor.failed or self._intakes.troubled else 0
 
     async def _settled(self) -> bool:
         if self._executor.running or not self._intakes.settled:

@@ -58,6 +58,8 @@ class Clock:
     ) -> None:
         # The scheduler shuts down at the loop's next turn; until then nothing must ring.
         self._callbacks.clear()
+        # The scheduler ends at the next turn of the event loop; nothing may ring in that one.
+        self._scheduler.remove_all_jobs()
         self._scheduler.shutdown(wait=False)
 
     def alarm(self, name: str) -> Alarm:

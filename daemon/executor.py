@@ -33,6 +33,7 @@ class Executor:
     more, and within the flow's own concurrency limit.
 
     *on_end* is told of each execution that ended, *crashed* of an error nobody foresaw; *wake* asks for another `step`.
+    *failed* counts the executions that have ended in FAILED here.
     """
 
     place: Workplace
@@ -40,6 +41,7 @@ class Executor:
     wake: Callable[[], None]
     on_end: Callable[[Execution], None]
     crashed: Crashed
+    failed: int = 0
     _running: dict[str, tuple[Execution, asyncio.Task[None]]] = field(default_factory=dict)
     _flows: dict[tuple[str, str, int], AnyFlow] = field(default_factory=dict)
     _draining: bool = False
@@ -114,6 +116,7 @@ class Executor:
             raise
         except TidewaiterError as error:
             await self._end(execution, ExecutionState.FAILED, error.message)
+            self.failed += 1
             self.on_end(execution)
             return
         if self._must_wait(candidate, flow) or not await self.place.journal.executions.start(execution):
@@ -141,6 +144,7 @@ class Executor:
             try:
                 objects = await self.place.journal.detections.batch(execution.batch_id)
                 state = await Run(execution, flow, objects, self.place).carry_out()
+                self.failed += state is ExecutionState.FAILED
                 _log.info("execution_ended", state=state.value)
             except asyncio.CancelledError:
                 await self._persist(lambda: self._interrupted(execution))

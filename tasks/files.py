@@ -68,7 +68,8 @@ class LocalFiles(TaskSpec):
     """Put files into the working directory, take files out of it, or both (kestra.md §1.7)."""
 
     NAMES: ClassVar[tuple[str, ...]] = (
-        "io.kestra.plugin.core.storage.LocalFiles", "io.kestra.core.tasks.storages.LocalFiles",
+        "io.kestra.plugin.core.storage.LocalFiles",
+        "io.kestra.core.tasks.storages.LocalFiles",
     )
 
     inputs: InputFiles = None

@@ -123,8 +123,10 @@ def _basics(spec: Remote, context: TaskContext) -> Iterator[tuple[str, str]]:
 def _configuration(spec: Remote) -> Iterator[tuple[str, str]]:
     """Configuration by variables (git-config(1), GIT_CONFIG_COUNT), which other users cannot see, unlike ``-c``."""
     settings = {
-        "http.lowSpeedLimit": "1", "http.lowSpeedTime": str(max(1, spec.read_timeout // 1000)),
-        **_free(spec.git_config or {}), **_HARDENED,
+        "http.lowSpeedLimit": "1",
+        "http.lowSpeedTime": str(max(1, spec.read_timeout // 1000)),
+        **_free(spec.git_config or {}),
+        **_HARDENED,
     }
     yield "GIT_CONFIG_COUNT", str(len(settings))
     for number, (name, value) in enumerate(settings.items()):
@@ -171,8 +173,13 @@ def _ssh(spec: Remote, context: TaskContext, private: Path) -> str:
     """
     known_hosts = context.cache / "known_hosts"
     options = [
-        "IdentitiesOnly=yes", "IdentityAgent=none", "PasswordAuthentication=no", "KbdInteractiveAuthentication=no",
-        "StrictHostKeyChecking=accept-new", f"UserKnownHostsFile={known_hosts}", "GlobalKnownHostsFile=/dev/null",
+        "IdentitiesOnly=yes",
+        "IdentityAgent=none",
+        "PasswordAuthentication=no",
+        "KbdInteractiveAuthentication=no",
+        "StrictHostKeyChecking=accept-new",
+        f"UserKnownHostsFile={known_hosts}",
+        "GlobalKnownHostsFile=/dev/null",
         f"ConnectTimeout={max(1, spec.connect_timeout // 1000)}",
     ]
     key = Path(os.devnull)

@@ -29,27 +29,29 @@ class Language:
         return " ".join((self.program or "", *options, shlex.quote(str(path))))
 
 
-LANGUAGES: Mapping[str, Language] = MappingProxyType({
-    language.name: language
-    for language in (
-        Language("shell", "ubuntu", ".sh", None),
-        Language("python", "python:3.13-slim", ".py", "python"),
-        Language("node", "node", ".js", "node"),
-        Language("r", "r-base", ".R", "Rscript"),
-        Language("ruby", "ruby", ".rb", "ruby"),
-        Language("powershell", "ghcr.io/kestra-io/powershell:latest", ".ps1", "&", _POWERSHELL),
-        Language("php", "php", ".php", "php"),
-        Language("perl", "perl", ".pl", "perl"),
-        Language("go", "golang", ".go", "go run"),
-        Language("bun", "oven/bun", ".ts", "bun run"),
-        Language("deno", "denoland/deno", ".ts", "deno run"),
-        Language("julia", "julia", ".jl", "julia"),
-        Language("lua", "nickblah/lua", ".lua", "lua"),
-        Language("dotnet", "mcr.microsoft.com/dotnet/sdk:10.0", ".csx", "dotnet-script"),
-        Language("groovy", "groovy", ".groovy", "groovy"),
-        Language("jbang", "jbangdev/jbang-action", ".java", "jbang"),
-    )
-})
+LANGUAGES: Mapping[str, Language] = MappingProxyType(
+    {
+        language.name: language
+        for language in (
+            Language("shell", "ubuntu", ".sh", None),
+            Language("python", "python:3.13-slim", ".py", "python"),
+            Language("node", "node", ".js", "node"),
+            Language("r", "r-base", ".R", "Rscript"),
+            Language("ruby", "ruby", ".rb", "ruby"),
+            Language("powershell", "ghcr.io/kestra-io/powershell:latest", ".ps1", "&", _POWERSHELL),
+            Language("php", "php", ".php", "php"),
+            Language("perl", "perl", ".pl", "perl"),
+            Language("go", "golang", ".go", "go run"),
+            Language("bun", "oven/bun", ".ts", "bun run"),
+            Language("deno", "denoland/deno", ".ts", "deno run"),
+            Language("julia", "julia", ".jl", "julia"),
+            Language("lua", "nickblah/lua", ".lua", "lua"),
+            Language("dotnet", "mcr.microsoft.com/dotnet/sdk:10.0", ".csx", "dotnet-script"),
+            Language("groovy", "groovy", ".groovy", "groovy"),
+            Language("jbang", "jbangdev/jbang-action", ".java", "jbang"),
+        )
+    }
+)
 """Every language by name."""
 
 

@@ -28,9 +28,14 @@ class LegacySpec(TaskSpec):
     def shared(self) -> dict[str, Any]:
         """These properties under the names they have today."""
         return {
-            "id": self.id, "runner": self.runner, "docker": self.docker_options, "env": self.env,
-            "interpreter": (self.interpreter, *self.interpreter_args), "fail_fast": self.exit_on_failed,
-            "warning_on_std_err": self.warning_on_std_err, "input_files": self.input_files,
+            "id": self.id,
+            "runner": self.runner,
+            "docker": self.docker_options,
+            "env": self.env,
+            "interpreter": (self.interpreter, *self.interpreter_args),
+            "fail_fast": self.exit_on_failed,
+            "warning_on_std_err": self.warning_on_std_err,
+            "input_files": self.input_files,
         }
 
 

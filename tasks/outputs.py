@@ -11,8 +11,14 @@ from tidewaiter.tasks.context import Level
 _LINE = re.compile(r"::(\{.*\})::", re.DOTALL)
 _KEYS = frozenset({"outputs", "metrics", "logs", "assets"})
 _LEVELS: Mapping[str, Level] = {
-    "TRACE": "TRACE", "DEBUG": "DEBUG", "INFO": "INFO", "WARN": "WARN", "WARNING": "WARN", "ERROR": "ERROR",
-    "CRITICAL": "ERROR", "FATAL": "ERROR",
+    "TRACE": "TRACE",
+    "DEBUG": "DEBUG",
+    "INFO": "INFO",
+    "WARN": "WARN",
+    "WARNING": "WARN",
+    "ERROR": "ERROR",
+    "CRITICAL": "ERROR",
+    "FATAL": "ERROR",
 }
 
 

@@ -103,8 +103,14 @@ def process_runner(context: TaskContext) -> ProcessRunner:
 def _started(command: Command, task_run_id: str) -> Iterator[subprocess.Popen[bytes]]:
     try:
         child = subprocess.Popen(  # noqa: S603 - running what the flow says is the purpose
-            command.argv, cwd=command.cwd, env={**command.env, COOKIE: task_run_id}, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+            command.argv,
+            cwd=command.cwd,
+            env={**command.env, COOKIE: task_run_id},
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
         )
     except (OSError, ValueError) as error:
         raise _not_started(command, error) from error

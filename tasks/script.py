@@ -296,8 +296,11 @@ def _argv(spec: ExecSpec, body: str) -> tuple[str, ...]:
 def _result(spec: ExecSpec, console: Console, exit_: Exit, files: dict[str, str]) -> Result:
     noise = console.lines["stderr"]
     outputs = {
-        "vars": console.outputs, "exitCode": exit_.code, "outputFiles": files,
-        "stdOutLineCount": console.lines["stdout"], "stdErrLineCount": noise,
+        "vars": console.outputs,
+        "exitCode": exit_.code,
+        "outputFiles": files,
+        "stdOutLineCount": console.lines["stdout"],
+        "stdErrLineCount": noise,
     }
     if exit_.code:
         return Result("FAILED", outputs, exit_.reason + (f": {console.last_error}" if console.last_error else ""))
