@@ -1,10 +1,9 @@
 """Find out what a store really does, with objects of our own (reliability.md §2.2); a mere 204 proves nothing."""
 
-import asyncio
+import os
 import secrets
-import tempfile
-from collections.abc import Awaitable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,14 +35,34 @@ async def probe(bucket: Bucket, scratch_prefix: str) -> Capabilities:
         BucketUnavailableError: the store cannot be asked now.
     """
     key = f"{scratch_prefix}{PROBE_MARK}{secrets.token_hex(8)}"
-    with tempfile.NamedTemporaryFile(prefix="tidewaiter-probe-") as file:
-        content = Path(file.name)
-        await asyncio.to_thread(content.write_text, key)
+    with _sample(key) as content:
         async with AsyncExitStack() as undo:
             undo.push_async_callback(_clean, bucket, key)
             undo.push_async_callback(_clean, bucket, _twin(key))
-            await bucket.upload(content, bucket.name, key)
+            await _first_upload(bucket, content, key, undo)
             return await _Probe(bucket, await _look(bucket, key), content).run()
+
+
+@contextmanager
+def _sample(text: str) -> Iterator[Path]:
+    """Keep *text* in a file for as long as the context lasts; in memory, so that no disk can be too full for it."""
+    descriptor = os.memfd_create("tidewaiter-probe")
+    try:
+        os.write(descriptor, text.encode())
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+
+
+async def _first_upload(bucket: Bucket, content: Path, key: str, undo: AsyncExitStack) -> None:
+    """Store the sample. Where the store refuses it there is nothing to clean up, and its reason is the one to tell."""
+    try:
+        await bucket.upload(content, bucket.name, key)
+    except BucketUnavailableError:
+        raise
+    except BucketError:
+        undo.pop_all()
+        raise
 
 
 def _twin(key: str) -> str:

@@ -106,7 +106,45 @@ async def test_equal_connections_share_a_client(clients: Clients, store: Recorde
     connection = Connection("us-east-1", store.url, "key", "secret")
     async with clients(connection, "b-1") as one, clients(replace(connection), "b-2") as two:
         await asyncio.gather(poll(one), poll(two))
-    assert len(clients._pairs) == 1
+    assert len(clients._wires) == 1
+
+
+async def test_connections_with_other_keys_share_a_pool(clients: Clients, store: Recorder) -> None:
+    """Keys are for signing: only another way to do TLS needs connections of its own."""
+    connection = Connection("us-east-1", store.url, "key", "secret")
+    async with clients(connection, "b-1") as one, clients(replace(connection, access_key_id="other"), "b-1") as two:
+        await asyncio.gather(poll(one), poll(two))
+    assert len(clients._sessions) == 1
+
+
+async def test_half_a_pair_of_keys(clients: Clients, store: Recorder) -> None:
+    """A key without its secret is said to be missing before anything is sent."""
+    async with clients(Connection("us-east-1", store.url, "key"), "b-1") as bucket:
+        with pytest.raises(BucketError, match="secretKeyId") as caught:
+            await poll(bucket)
+    assert caught.value.cause == "NoCredentials"
+    assert store.requests == []
+
+
+@pytest.fixture
+def profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The files of an AWS profile."""
+    (tmp_path / "credentials").write_text("[tide]\naws_access_key_id = of-profile\naws_secret_access_key = s\n")
+    (tmp_path / "config").write_text("[profile tide]\nregion = sa-east-1\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "tide")
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+
+
+@pytest.mark.parametrize(("region", "expected"), [(None, "sa-east-1"), ("eu-west-1", "eu-west-1")])
+async def test_a_profile_has_keys_and_region(
+    clients: Clients, store: Recorder, profile: None, region: str | None, expected: str
+) -> None:
+    """Without keys the standard chain is asked; the region of the profile is used if there is no other."""
+    async with clients(Connection(region, store.url), "b-1") as bucket:
+        await poll(bucket)
+    assert re.search(rf"(?i)credential=of-profile/\d+/{expected}/s3", store.requests[0])
 
 
 async def test_session_token_is_sent(clients: Clients, store: Recorder) -> None:
@@ -193,6 +231,14 @@ async def test_own_certificates_are_used(clients: Clients, tls_store: Recorder, 
     pem = certificate.read_text()
     connection = Connection("us-east-1", tls_store.url, "key", "secret", ca_pem=pem, client_pem=pem)
     async with clients(connection, "b-1") as bucket:
+        await poll(bucket)
+    assert len(tls_store.requests) == 1
+
+
+async def test_the_bundle_of_the_environment_is_used(tls_store: Recorder, certificate: Path) -> None:
+    """``AWS_CA_BUNDLE`` vouches for servers where ``caPem`` is not given."""
+    connection = Connection("us-east-1", tls_store.url, "key", "secret", client_pem=certificate.read_text())
+    async with Clients({"AWS_CA_BUNDLE": str(certificate)}) as clients, clients(connection, "b-1") as bucket:
         await poll(bucket)
     assert len(tls_store.requests) == 1
 

@@ -22,7 +22,7 @@ async def bucket(clients: Clients, connection: Connection, bucket_name: str) -> 
     """A bucket that takes 5 MiB for large."""
     async with clients(connection, bucket_name) as opened:
         yield S3Bucket(
-            bucket_name, connection, opened._clients, PartSizes(copy_whole=MIB, copy_part=5 * MIB, upload_part=5 * MIB)
+            bucket_name, connection, opened._wire, PartSizes(copy_whole=MIB, copy_part=5 * MIB, upload_part=5 * MIB)
         )
 
 

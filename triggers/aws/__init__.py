@@ -1,4 +1,4 @@
-"""The S3 client: sole owner of aiobotocore and botocore, whose errors are translated here."""
+"""The S3 client: signed requests on aiohttp, and sole owner of aiobotocore, which finds credentials."""
 
 from tidewaiter.triggers.aws.bucket import S3Bucket
 from tidewaiter.triggers.aws.clients import Clients

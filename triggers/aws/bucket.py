@@ -1,14 +1,18 @@
-"""`Bucket` on aiobotocore. What each method promises is said in `triggers.bucket`."""
+"""`Bucket` over signed HTTP requests. What each method promises is said in `triggers.bucket`."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC
 from pathlib import Path
-from typing import Any
 
+import aiohttp
+
+from tidewaiter.triggers.aws.address import quoted
 from tidewaiter.triggers.aws.errors import Call, s3_name, translated
 from tidewaiter.triggers.aws.multipart import Target, Upload, confirmed_etag, part_ranges
+from tidewaiter.triggers.aws.replies import METADATA, NotS3Error, etag_of, head_of, listing, metadata_of, stored_as
+from tidewaiter.triggers.aws.wire import Body, Reply, Request, Wire
 from tidewaiter.triggers.bucket import (
     BucketError,
     BucketUnavailableError,
@@ -28,27 +32,9 @@ from tidewaiter.triggers.download import digest, save
 from tidewaiter.triggers.probe import probe
 
 _CHUNK = 1 << 20
-_COPIED_PROPERTIES = (
-    "CacheControl",
-    "ContentDisposition",
-    "ContentEncoding",
-    "ContentLanguage",
-    "ContentType",
-    "Metadata",
-)
+_COPIED_HEADERS = ("cache-control", "content-disposition", "content-encoding", "content-language", "content-type")
 
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """
-    Two clients for one connection: *reading* repeats failed requests by itself, *writing* never does.
-
-    A repeat after a lost reply would turn the success of a conditional request into a 404 or 412 (reliability.md §2.1
-    "retries").
-    """
-
-    reading: Any
-    writing: Any
+Headers = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +51,13 @@ class PartSizes:
 
 
 class S3Bucket:
-    """One bucket of a store that speaks S3. *clients* gives the pair to use; it is asked at every call."""
+    """One bucket of a store that speaks S3. *wire* gives what to send with; it is asked at every call."""
 
     def __init__(
-        self, name: str, connection: Connection, clients: Callable[[], Awaitable[Pair]], sizes: PartSizes = PartSizes()
+        self, name: str, connection: Connection, wire: Callable[[], Awaitable[Wire]], sizes: PartSizes = PartSizes()
     ) -> None:
         self.name = name
-        self._clients = clients
+        self._wire = wire
         self._sizes = sizes
         self._owner = connection.expected_bucket_owner
         self._payer = "requester" if connection.requester_pays else None
@@ -82,47 +68,53 @@ class S3Bucket:
     ) -> AsyncIterator[Page]:
         """Give the objects below *prefix* page by page."""
         call = Call(f"list {s3_name(self.name, prefix)}", "s3:ListBucket")
+        asked = {
+            "list-type": "2",
+            "encoding-type": "url",
+            "prefix": prefix,
+            "delimiter": delimiter,
+            "max-keys": str(page_size),
+        }
         token, last = None, False
         while not last:
-            answer = await self._read(
-                call,
-                "list_objects_v2",
-                Prefix=prefix,
-                Delimiter=delimiter,
-                MaxKeys=page_size,
-                ContinuationToken=token,
-                StartAfter=None if token else start_after,
-            )
+            place = {"continuation-token": token} if token else {"start-after": start_after}
+            reply = await self._read(Request(call, "GET", self.name, query={**asked, **place}))
+            document = reply.document(call, "Contents")
             with translated(call):
-                # Any other XML than a listing lacks these; it must never pass for a complete, empty one.
-                last = not answer["IsTruncated"]
-                token = None if last else answer["NextContinuationToken"]
-                objects = tuple(_listed(self.name, entry) for entry in answer.get("Contents", ()))
-            yield Page(objects, last)
+                page = listing(document, self.name)
+            token, last = page.token, page.token is None
+            yield Page(page.objects, last)
 
     async def read(self, listed: S3Object, destination: Path) -> Stored:
         """Download exactly the listed content to *destination*."""
-        call = self._reading(listed.key)
-        answer = await self._read(
-            call, "get_object", Key=listed.key, IfMatch=_quoted(listed.etag), VersionId=listed.version_id
-        )
-        async with answer["Body"] as body:
-            if _etag(answer) != listed.etag:
+        call = Call(f"read {s3_name(self.name, listed.key)}", "s3:GetObject")
+        async with await self._open(
+            Request(
+                call,
+                "GET",
+                self.name,
+                listed.key,
+                query={"versionId": listed.version_id},
+                headers={"if-match": f'"{listed.etag}"'},
+            )
+        ) as response:
+            if etag_of(response.headers) != listed.etag:
                 raise ObjectChangedError(
                     f"cannot {call.does}: the store gave other content than the one listed", cause="ETag"
                 )
-            taken = await save(_chunks(body, answer.get("ContentLength", listed.size), call), destination)
-        return _stored(answer, taken.size, taken.sha256)
+            taken = await save(_chunks(response, call), destination)
+        return stored_as(response.headers, taken.size, taken.sha256)
 
     async def head(self, key: str, *, bucket: str | None = None) -> Head | None:
         """Ask for the current object at *key*."""
-        call = Call(f"look at {s3_name(bucket or self.name, key)}", "s3:GetObject and s3:ListBucket")
+        name = bucket or self.name
+        call = Call(f"look at {s3_name(name, key)}", "s3:GetObject and s3:ListBucket")
         try:
-            answer = await self._read(call, "head_object", bucket=bucket, Key=key)
+            reply = await self._read(Request(call, "HEAD", name, key))
         except ObjectGoneError:
             return None
         with translated(call):
-            return _head(answer)
+            return head_of(reply.headers)
 
     async def copy(
         self, source: S3Object, bucket: str, key: str, *, encryption: Encryption | None = None, overwrite: bool = False
@@ -135,18 +127,12 @@ class S3Bucket:
         target = Target(bucket, key, None if overwrite else "*")
         if source.size > self._sizes.copy_whole:
             return await self._copy_in_parts(call, source, target, encryption)
+        headers = {"if-none-match": target.if_none_match, **_encrypted(encryption), **self._source(call, source)}
         try:
-            answer = await self._write(
-                call,
-                "copy_object",
-                target,
-                **self._source(source),
-                **_encrypted(encryption),
-                IfNoneMatch=target.if_none_match,
-            )
+            reply = await self._write(Request(call, "PUT", bucket, key, headers=headers))
         except ObjectChangedError as error:
             raise await self._why_not_copied(source, error) from error
-        return confirmed_etag(answer.get("CopyObjectResult", {}), call)
+        return confirmed_etag(reply, call)
 
     async def upload(
         self,
@@ -163,32 +149,37 @@ class S3Bucket:
         target = Target(bucket, key, None if overwrite else "*")
         properties = {**_encrypted(encryption), **_described(like)}
         size = (await asyncio.to_thread(source.stat)).st_size
+        if size > self._sizes.upload_part:
+            return await self._upload_in_parts(call, source, target, size=size, properties=properties)
+        headers = {"if-none-match": target.if_none_match, **properties}
+        body = await asyncio.to_thread(_content, source)
         try:
-            if size > self._sizes.upload_part:
-                return await self._upload_in_parts(call, source, target, size=size, properties=properties)
-            body = await asyncio.to_thread(source.read_bytes)
-            answer = await self._write(
-                call, "put_object", target, Body=body, IfNoneMatch=target.if_none_match, **properties
-            )
+            reply = await self._write(Request(call, "PUT", bucket, key, headers=headers, body=body))
         except ObjectChangedError as error:
             raise DestinationExistsError(error.message, error.hint, cause=error.cause) from error
-        return _etag(answer) or None
+        return etag_of(reply.headers) or None
 
     async def download_digest(self, bucket: str, key: str) -> Stored:
         """Read *bucket*/*key* to the end without keeping it."""
         call = Call(f"read {s3_name(bucket, key)}", "s3:GetObject")
-        answer = await self._read(call, "get_object", bucket=bucket, Key=key)
-        async with answer["Body"] as body:
-            taken = await digest(_chunks(body, answer.get("ContentLength", 0), call))
-        return _stored(answer, taken.size, taken.sha256)
+        async with await self._open(Request(call, "GET", bucket, key)) as response:
+            taken = await digest(_chunks(response, call))
+        return stored_as(response.headers, taken.size, taken.sha256)
 
     async def delete(self, listed: S3Object) -> Removal:
         """Remove exactly the listed content."""
-        does = f"delete {s3_name(self.name, listed.key)}"
-        exact = {"VersionId": listed.version_id} if listed.version_id else {"IfMatch": _quoted(listed.etag)}
-        needs = "s3:DeleteObjectVersion" if listed.version_id else "s3:DeleteObject and s3:GetObject"
+        version = listed.version_id
+        needs = "s3:DeleteObjectVersion" if version else "s3:DeleteObject and s3:GetObject"
+        request = Request(
+            Call(f"delete {s3_name(self.name, listed.key)}", needs),
+            "DELETE",
+            self.name,
+            listed.key,
+            query={"versionId": version},
+            headers={"if-match": None if version else f'"{listed.etag}"'},
+        )
         try:
-            await self._write(Call(does, needs), "delete_object", Target(self.name, listed.key), **exact)
+            await self._write(request)
         except ObjectChangedError:
             return Removal.REPLACED
         except ObjectGoneError:
@@ -198,54 +189,51 @@ class S3Bucket:
     async def delete_unconditionally(self, key: str) -> None:
         """Remove whatever is at *key*."""
         call = Call(f"delete {s3_name(self.name, key)}", "s3:DeleteObject")
-        await self._write(call, "delete_object", Target(self.name, key))
+        await self._write(Request(call, "DELETE", self.name, key))
 
     async def versioning(self) -> bool:
         """Tell whether the bucket keeps versions."""
         call = Call(f"read the versioning of {s3_name(self.name)}", "s3:GetBucketVersioning")
-        pair = await self._clients()
+        reply = await self._read(Request(call, "GET", self.name, query={"versioning": ""}))
+        document = reply.document(call)
         with translated(call):
-            answer = await pair.reading.get_bucket_versioning(
-                **_given(Bucket=self.name, ExpectedBucketOwner=self._owner)
-            )
-        return bool(answer.get("Status") == "Enabled")
+            if document.root != "VersioningConfiguration":
+                raise NotS3Error(f"<{document.root}> is no versioning")
+        return document.fields.get("Status") == "Enabled"
 
     async def probe(self, scratch_prefix: str) -> Capabilities:
         """Find out which conditions the store honours."""
         return replace(await probe(self, scratch_prefix), server=self._server)
 
-    def _reading(self, key: str) -> Call:
-        return Call(f"read {s3_name(self.name, key)}", "s3:GetObject")
+    async def _read(self, request: Request) -> Reply:
+        return self._noted(await (await self._wire()).read(self._claimed(request)))
 
-    async def _read(
-        self, call: Call, operation: str, *, bucket: str | None = None, **parameters: Any
-    ) -> dict[str, Any]:
-        pair = await self._clients()
-        return await self._send(pair.reading, call, operation, bucket=bucket or self.name, parameters=parameters)
+    async def _write(self, request: Request) -> Reply:
+        return self._noted(await (await self._wire()).write(self._claimed(request)))
 
-    async def _write(self, call: Call, operation: str, target: Target, **parameters: Any) -> dict[str, Any]:
-        pair = await self._clients()
-        named = {"Key": target.key, **parameters}
-        return await self._send(pair.writing, call, operation, bucket=target.bucket, parameters=named)
+    async def _open(self, request: Request) -> aiohttp.ClientResponse:
+        return await (await self._wire()).open(self._claimed(request))
 
-    async def _send(
-        self, client: Any, call: Call, operation: str, *, bucket: str, parameters: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Send one request; parameters that are None are left out, the owner is only claimed for our own bucket."""
-        owner = self._owner if bucket == self.name else None
+    def _claimed(self, request: Request) -> Request:
+        """Add who pays, and who should own the bucket if it is ours."""
+        claims = {
+            "x-amz-request-payer": self._payer,
+            "x-amz-expected-bucket-owner": self._owner if request.bucket == self.name else None,
+        }
+        return replace(request, headers={**request.headers, **claims})
+
+    def _noted(self, reply: Reply) -> Reply:
+        self._server = reply.headers.get("Server", self._server)
+        return reply
+
+    def _source(self, call: Call, source: S3Object) -> Headers:
+        """Describe what to copy: the version or content that was listed, and no other."""
         with translated(call):
-            answer: dict[str, Any] = await getattr(client, operation)(
-                **_given(Bucket=bucket, RequestPayer=self._payer, ExpectedBucketOwner=owner, **parameters)
-            )
-        self._server = answer["ResponseMetadata"]["HTTPHeaders"].get("server", self._server)
-        return answer
-
-    def _source(self, source: S3Object) -> dict[str, Any]:
-        named = _given(Bucket=self.name, Key=source.key, VersionId=source.version_id)
+            path = f"{self.name}/{quoted(source.key)}"
         return {
-            "CopySource": named,
-            "CopySourceIfMatch": _quoted(source.etag),
-            "ExpectedSourceBucketOwner": self._owner,
+            "x-amz-copy-source": f"{path}?versionId={quoted(source.version_id)}" if source.version_id else path,
+            "x-amz-copy-source-if-match": f'"{source.etag}"',
+            "x-amz-source-expected-bucket-owner": self._owner,
         }
 
     async def _why_not_copied(self, source: S3Object, refusal: BucketError) -> BucketError:
@@ -257,97 +245,61 @@ class S3Bucket:
         return kind(refusal.message, refusal.hint, cause=refusal.cause)
 
     async def _copy_in_parts(self, call: Call, source: S3Object, target: Target, encryption: Encryption | None) -> str:
-        described = await self._read(call, "head_object", Key=source.key, VersionId=source.version_id)
-        properties = {name: described[name] for name in _COPIED_PROPERTIES if described.get(name)}
+        request = Request(call, "HEAD", self.name, source.key, query={"versionId": source.version_id})
+        described = (await self._read(request)).headers
+        properties = {name: described.get(name) for name in _COPIED_HEADERS}
+        properties |= {f"{METADATA}{name}": value for name, value in metadata_of(described).items()}
         upload = Upload(call, target, self._write)
-        condition = self._source(source)
+        condition = self._source(call, source)
 
         async def send(number: int, first: int, last: int) -> str:
-            part = await upload.send("upload_part_copy", number, CopySourceRange=f"bytes={first}-{last}", **condition)
-            return str(part["CopyPartResult"]["ETag"])
+            return await upload.copy(number, {"x-amz-copy-source-range": f"bytes={first}-{last}", **condition})
 
-        return await upload.run(
-            part_ranges(source.size, self._sizes.copy_part), send, {**properties, **_encrypted(encryption)}
-        )
+        ranges = part_ranges(source.size, self._sizes.copy_part)
+        return await upload.run(ranges, send, {**properties, **_encrypted(encryption)})
 
     async def _upload_in_parts(
-        self, call: Call, source: Path, target: Target, *, size: int, properties: Mapping[str, Any]
+        self, call: Call, source: Path, target: Target, *, size: int, properties: Headers
     ) -> str:
         upload = Upload(call, target, self._write)
 
         async def send(number: int, first: int, last: int) -> str:
-            body = await asyncio.to_thread(_slice, source, first, last)
-            return str((await upload.send("upload_part", number, Body=body))["ETag"])
+            return await upload.send(number, await asyncio.to_thread(_content, source, first, last))
 
         return await upload.run(part_ranges(size, self._sizes.upload_part), send, properties)
 
 
-def _given(**parameters: Any) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if value is not None}
-
-
-def _quoted(etag: str) -> str:
-    return f'"{etag}"'
-
-
-def _etag(answer: Mapping[str, Any]) -> str:
-    return str(answer.get("ETag", "")).strip('"')
-
-
-def _listed(bucket: str, entry: Mapping[str, Any]) -> S3Object:
-    return S3Object(
-        bucket=bucket,
-        key=entry["Key"],
-        etag=_etag(entry),
-        size=entry["Size"],
-        storage_class=entry.get("StorageClass"),
-        last_modified=entry["LastModified"].astimezone(UTC),
-    )
-
-
-def _head(answer: Mapping[str, Any]) -> Head:
-    return Head(
-        etag=_etag(answer),
-        size=answer["ContentLength"],
-        last_modified=answer["LastModified"].astimezone(UTC),
-        version_id=answer.get("VersionId"),
-        metadata=answer.get("Metadata"),
-    )
-
-
-def _stored(answer: Mapping[str, Any], size: int, sha256: str) -> Stored:
-    return Stored(
-        size=size,
-        sha256=sha256,
-        etag=_etag(answer),
-        version_id=answer.get("VersionId"),
-        content_type=answer.get("ContentType"),
-        metadata=answer.get("Metadata"),
-    )
-
-
-def _encrypted(encryption: Encryption | None) -> dict[str, Any]:
+def _encrypted(encryption: Encryption | None) -> dict[str, str | None]:
     if encryption is None:
         return {}
-    return _given(ServerSideEncryption=encryption.algorithm, SSEKMSKeyId=encryption.kms_key_id)
+    return {
+        "x-amz-server-side-encryption": encryption.algorithm,
+        "x-amz-server-side-encryption-aws-kms-key-id": encryption.kms_key_id,
+    }
 
 
-def _described(like: Stored | None) -> dict[str, Any]:
-    return _given(ContentType=like.content_type, Metadata=like.metadata) if like else {}
+def _described(like: Stored | None) -> dict[str, str | None]:
+    if like is None:
+        return {}
+    metadata = {f"{METADATA}{name.lower()}": value for name, value in (like.metadata or {}).items()}
+    return {"content-type": like.content_type, **metadata}
 
 
-def _slice(source: Path, first: int, last: int) -> bytes:
+def _content(source: Path, first: int = 0, last: int | None = None) -> Body:
     with source.open("rb") as file:
         file.seek(first)
-        return file.read(last - first + 1)
+        data = file.read(-1 if last is None else last - first + 1)
+    return Body(data, hashlib.sha256(data).hexdigest())
 
 
-async def _chunks(body: Any, announced: int, call: Call) -> AsyncIterator[bytes]:
+async def _chunks(response: aiohttp.ClientResponse, call: Call) -> AsyncIterator[bytes]:
     """Give the body in pieces; a body that ends early is an error, whatever the HTTP library thinks of it."""
     taken = 0
+    with translated(call):
+        announced = int(response.headers["Content-Length"])
     while True:
         with translated(call):
-            chunk: bytes = await body.read(_CHUNK)
+            chunk = await response.content.read(_CHUNK)
         if not chunk:
             break
         taken += len(chunk)

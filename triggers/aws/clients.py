@@ -1,29 +1,30 @@
-"""Sessions, credentials and clients: one pair of clients for each distinct `Connection`."""
+"""Connections that are shared: one pool for each way to do TLS, one source of keys for each `Connection`."""
 
 import asyncio
+import importlib
 import os
-import time
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
-from aiobotocore.config import AioConfig
-from aiobotocore.credentials import AioCredentialResolver, AioDeferredRefreshableCredentials
-from aiobotocore.httpsession import AIOHTTPSession
-from aiobotocore.session import AioSession
-from botocore.exceptions import NoCredentialsError
+import aiohttp
 
-from tidewaiter.triggers.aws.bucket import Pair, S3Bucket
-from tidewaiter.triggers.aws.errors import Call, translated
+from tidewaiter.triggers.aws.address import Addresses
+from tidewaiter.triggers.aws.bucket import S3Bucket
+from tidewaiter.triggers.aws.errors import Call, no_credentials, tls_failed
+from tidewaiter.triggers.aws.proxies import Proxies
+from tidewaiter.triggers.aws.signature import Keys
+from tidewaiter.triggers.aws.wire import KeySource, Wire, open_session
 from tidewaiter.triggers.bucket import Bucket, Connection
 
-_CONNECT_SECONDS = 10
-_READ_SECONDS = 60
-_POOL = 64
-_READ_ATTEMPTS = 3
+if TYPE_CHECKING:
+    from tidewaiter.triggers.aws.chain import Chain
+
+_SIGN_IN = Call("sign in", "s3:ListBucket")
 
 
 def defaulted(connection: Connection, environment: Mapping[str, str]) -> Connection:
@@ -47,9 +48,42 @@ def defaulted(connection: Connection, environment: Mapping[str, str]) -> Connect
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Tls:
+    """Who vouches for the store, and who for us, in PEM; with neither, the certificates of the system do."""
+
+    ca_pem: str | None = None
+    client_pem: str | None = None
+    ca_file: str | None = None
+
+
+def _context(tls: _Tls) -> ssl.SSLContext | None:
+    """Give what aiohttp asks for; None for its own context, which it makes in any case."""
+    if tls == _Tls():
+        return None
+    try:
+        context = ssl.create_default_context(cafile=None if tls.ca_pem else tls.ca_file, cadata=tls.ca_pem)
+        if tls.client_pem:
+            _load(context, tls.client_pem)
+    except (OSError, ValueError, TypeError) as error:
+        raise tls_failed(_SIGN_IN, error) from error
+    return context
+
+
+def _load(context: ssl.SSLContext, pem: str) -> None:
+    """Load a certificate with its key; the TLS library reads it from a file, which is kept off the disk."""
+    descriptor = os.memfd_create("pem")
+    try:
+        os.write(descriptor, pem.encode())
+        # With a password, even a wrong one, it does not ask the terminal for that of an encrypted key.
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password="none")  # noqa: S106  # that is none
+    finally:
+        os.close(descriptor)
+
+
 class Clients:
     """
-    Opens buckets (`Connect`); owns every client and closes them all when its ``async with`` block ends.
+    Opens buckets (`Connect`); owns every connection and closes them all when its ``async with`` block ends.
 
     *environment* holds the AWS variables as they were when the process started, since the daemon drops secrets from its
     own environment. What is not named there (profiles, container and instance roles) botocore finds by its standard
@@ -58,10 +92,12 @@ class Clients:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = dict(environment)
+        self._proxies = Proxies(environment)
         self._open = AsyncExitStack()
-        self._pairs: dict[Connection, Pair] = {}
+        self._wires: dict[Connection, Wire] = {}
+        self._sessions: dict[_Tls, aiohttp.ClientSession] = {}
         self._opening = asyncio.Lock()
-        self._models = AioSession().get_component("data_loader")
+        self._chain: Chain | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -69,149 +105,60 @@ class Clients:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pairs.clear()
+        self._wires.clear()
+        self._sessions.clear()
         await self._open.aclose()
 
     @asynccontextmanager
     async def __call__(self, connection: Connection, bucket: str) -> AsyncIterator[Bucket]:
-        """Give *bucket*; its clients are made, and credentials looked up, at its first call."""
+        """Give *bucket*; it is connected to, and credentials are looked up, at its first call."""
         filled = defaulted(connection, self._environment)
-        yield S3Bucket(bucket, filled, partial(self._pair, filled))
+        yield S3Bucket(bucket, filled, partial(self._wire, filled))
 
-    async def _pair(self, connection: Connection) -> Pair:
-        if pair := self._pairs.get(connection):
-            return pair
+    async def _wire(self, connection: Connection) -> Wire:
+        if wire := self._wires.get(connection):
+            return wire
         async with self._opening:
-            if connection not in self._pairs:
-                self._pairs[connection] = await self._make_pair(connection)
-            return self._pairs[connection]
+            if connection not in self._wires:
+                self._wires[connection] = await self._make_wire(connection)
+            return self._wires[connection]
 
-    async def _make_pair(self, connection: Connection) -> Pair:
-        with translated(Call("sign in", "sts:AssumeRole")):
-            session = await self._session(connection)
-            # A client made without credentials would stay so, although a role may be attached at any time.
-            if not connection.access_key_id and await session.get_credentials() is None:
-                raise NoCredentialsError
-            return Pair(
-                reading=await self._client(session, connection, attempts=_READ_ATTEMPTS),
-                writing=await self._client(session, connection, attempts=1),
-            )
+    async def _make_wire(self, connection: Connection) -> Wire:
+        """Make nothing to keep when there are no credentials: a role may be attached at any time."""
+        if connection.access_key_id and not connection.sts_role_arn:
+            keys = _fixed(connection)
+        else:
+            found = await self._load_chain().find(connection)
+            keys = found.keys
+            connection = replace(connection, region=connection.region or found.region)
+        addresses = Addresses(connection)
+        session = await self._session(connection, encrypted=addresses.encrypted)
+        return Wire(session, addresses, keys, self._proxies)
 
-    async def _session(self, connection: Connection) -> AioSession:
-        session = AioSession()
-        session.register_component("data_loader", self._models)
-        if connection.sts_role_arn:
-            role = _Role(connection, await self._sts_client(session, connection))
-            session = AioSession()
-            session.register_component("data_loader", self._models)
-            session.register_component("credential_provider", AioCredentialResolver([role]))
-        return session
+    async def _session(self, connection: Connection, *, encrypted: bool) -> aiohttp.ClientSession:
+        bundle = self._environment.get("AWS_CA_BUNDLE")
+        tls = _Tls(connection.ca_pem, connection.client_pem, bundle) if encrypted else _Tls()
+        if tls not in self._sessions:
+            self._sessions[tls] = await self._open.enter_async_context(open_session(_context(tls)))
+        return self._sessions[tls]
 
-    async def _client(self, session: AioSession, connection: Connection, *, attempts: int) -> Any:
-        style = {None: "auto", True: "path", False: "virtual"}[connection.path_style]
-        config = AioConfig(
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS,
-            max_pool_connections=_POOL,
-            tcp_keepalive=True,
-            retries={"mode": "standard", "total_max_attempts": attempts},
-            s3={"addressing_style": style},
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            http_session_cls=AIOHTTPSession if attempts > 1 else _OnceHTTPSession,
-            client_cert=self._file(connection.client_pem),
-        )
-        keys = {} if connection.sts_role_arn else _keys(connection)
-        return await self._open.enter_async_context(
-            session.create_client(
-                "s3",
-                region_name=connection.region,
-                endpoint_url=connection.endpoint_url,
-                config=config,
-                verify=self._file(connection.ca_pem),
-                **keys,
-            )
-        )
-
-    def _file(self, pem: str | None) -> str | None:
-        """Give *pem* the file name that the TLS library asks for, without leaving a key on a disk."""
-        if pem is None:
-            return None
-        descriptor = os.memfd_create("pem")
-        self._open.callback(os.close, descriptor)
-        os.write(descriptor, pem.encode())
-        return f"/proc/self/fd/{descriptor}"
-
-    async def _sts_client(self, session: AioSession, connection: Connection) -> Any:
-        return await self._open.enter_async_context(
-            session.create_client(
-                "sts",
-                region_name=connection.region or "us-east-1",
-                endpoint_url=connection.sts_endpoint_url,
-                config=AioConfig(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS),
-                **_keys(connection),
-            )
-        )
+    def _load_chain(self) -> "Chain":
+        """
+        Load aiobotocore only for connections that need it (docs/decisions/0004): at the top of the module it would cost
+        every process 10 MB and 0.1 s at its start.
+        """
+        if self._chain is None:
+            self._chain = importlib.import_module("tidewaiter.triggers.aws.chain").Chain(self._open)
+        return self._chain
 
 
-class _OnceHTTPSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore is untyped
-    """Sends every request once: aiohttp alone repeats PUT and DELETE when a connection breaks (RFC 9112 §9.3.1)."""
+def _fixed(connection: Connection) -> KeySource:
+    """Give the keys that *connection* names."""
+    if not connection.secret_key_id:
+        raise no_credentials(_SIGN_IN, "accessKeyId comes without secretKeyId")
+    keys = Keys(connection.access_key_id or "", connection.secret_key_id, connection.session_token)
 
-    async def _get_session(self, proxy_url: str | None) -> Any:
-        session = await super()._get_session(proxy_url)
-        session._retry_connection = False  # noqa: SLF001  # aiohttp has no public switch for it
-        return session
+    async def give() -> Keys:
+        return keys
 
-
-def _keys(connection: Connection) -> dict[str, str | None]:
-    if not connection.access_key_id:
-        return {}
-    return {
-        "aws_access_key_id": connection.access_key_id,
-        "aws_secret_access_key": connection.secret_key_id,
-        "aws_session_token": connection.session_token,
-    }
-
-
-class _RoleCredentials(AioDeferredRefreshableCredentials):  # type: ignore[misc]  # botocore is untyped
-    """Renewed in the last five minutes: botocore's fifteen would renew a session of 15 minutes at every request."""
-
-    _advisory_refresh_timeout = 5 * 60
-    _mandatory_refresh_timeout = 60
-
-
-class _Role:
-    """
-    A botocore credential provider that assumes the role of a connection, and again before the session ends.
-
-    The role is assumed when the first request is signed.
-    """
-
-    METHOD = "sts-assume-role"
-    CANONICAL_NAME = None
-
-    def __init__(self, connection: Connection, sts: Any) -> None:
-        self._connection = connection
-        self._sts = sts
-
-    async def load(self) -> _RoleCredentials:
-        """Give credentials that fetch and renew themselves."""
-        return _RoleCredentials(self._assume, self.METHOD)
-
-    async def _assume(self) -> dict[str, str]:
-        wanted = self._connection
-        external = {"ExternalId": wanted.sts_role_external_id} if wanted.sts_role_external_id else {}
-        with translated(Call(f"assume the role {wanted.sts_role_arn!r}", "sts:AssumeRole")):
-            answer = await self._sts.assume_role(
-                RoleArn=wanted.sts_role_arn,
-                DurationSeconds=int(wanted.sts_role_session_duration.total_seconds()),
-                RoleSessionName=wanted.sts_role_session_name or f"tidewaiter-{int(time.time() * 1000)}",
-                **external,
-            )
-        given = answer["Credentials"]
-        return {
-            "access_key": given["AccessKeyId"],
-            "secret_key": given["SecretAccessKey"],
-            "token": given["SessionToken"],
-            "expiry_time": given["Expiration"].isoformat(),
-        }
+    return give

@@ -1,18 +1,17 @@
-"""What botocore and the store say, in the words of `triggers.bucket`."""
+"""What a store says when it refuses, and what the network does, in the words of `triggers.bucket`."""
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import aiohttp
-from botocore import exceptions
-from botocore.parsers import ResponseParserError
 
+from tidewaiter.triggers.aws.replies import NotS3Error
 from tidewaiter.triggers.bucket import BucketError, BucketUnavailableError, ObjectChangedError, ObjectGoneError
 
-_HEAD_CODES = {"301": "PermanentRedirect", "403": "AccessDenied", "404": "NoSuchKey", "412": "PreconditionFailed"}
-"""A reply to HEAD has no body, so botocore gives the status in place of the code."""
+_BARE_CODES = {301: "PermanentRedirect", 403: "AccessDenied", 404: "NoSuchKey", 412: "PreconditionFailed"}
+"""The code for a reply without a body: one to HEAD has none."""
 
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion"})
 _LATER = frozenset(
@@ -28,22 +27,6 @@ _LATER = frozenset(
         "TooManyRequestsException",
         "RequestThrottled",
     }
-)
-_NETWORK = (
-    exceptions.HTTPClientError,
-    exceptions.ConnectionError,
-    exceptions.ResponseStreamingError,
-    exceptions.IncompleteReadError,
-    aiohttp.ClientError,
-    TimeoutError,
-)
-_NO_CREDENTIALS = (
-    exceptions.NoCredentialsError,
-    exceptions.PartialCredentialsError,
-    exceptions.CredentialRetrievalError,
-    exceptions.ProfileNotFound,
-    exceptions.RefreshWithMFAUnsupportedError,
-    exceptions.MetadataRetrievalError,
 )
 
 _HINTS: Mapping[str, str] = {
@@ -70,6 +53,18 @@ class Call:
     permission: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """
+    A reply that is not the one hoped for: HTTP *status*, and *code*, *message* and *region* as far as it tells them.
+    """
+
+    status: int
+    code: str | None = None
+    message: str = ""
+    region: str | None = None
+
+
 def s3_name(bucket: str, key: str | None = None) -> str:
     """Write bucket and key for a message, with control and bidirectional characters escaped."""
     return repr(f"s3://{bucket}" if key is None else f"s3://{bucket}/{key}")
@@ -78,58 +73,42 @@ def s3_name(bucket: str, key: str | None = None) -> str:
 @contextmanager
 def translated(call: Call) -> Iterator[None]:
     """
-    Turn what botocore raises inside the block into the `BucketError` family.
+    Turn what the network, TLS or a senseless reply raises inside the block into the `BucketError` family.
 
     Raises:
-        BucketUnavailableError: the store is unreachable, overloaded or answered 5xx.
-        ObjectGoneError: 404 for the key or version.
-        ObjectChangedError: 412.
+        BucketUnavailableError: the store is unreachable.
         BucketError: anything else, with *cause* and a hint.
     """
     try:
         yield
-    except exceptions.ClientError as error:
-        raise answered(error.response, call) from error
-    except _NO_CREDENTIALS as error:
-        raise BucketError(
-            f"cannot {call.does}: no credentials: {error}",
-            "set accessKeyId and secretKeyId, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role",
-            cause="NoCredentials",
-        ) from error
-    except exceptions.SSLError as error:
-        raise BucketError(
-            f"cannot {call.does}: TLS failed: {_plain(str(error))}",
-            "check the endpoint's certificate, or set caPem",
-            cause="TLS",
-        ) from error
-    except _NETWORK as error:
-        raise BucketUnavailableError(
-            f"cannot {call.does}: {_plain(str(error) or 'timed out')}",
-            "check the endpoint and the network",
-            cause=type(error).__name__,
-        ) from error
-    except (ResponseParserError, LookupError) as error:
+    except (aiohttp.ClientSSLError, ssl.SSLError) as error:
+        raise tls_failed(call, error) from error
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise unreachable(call, error) from error
+    except (NotS3Error, LookupError) as error:
         raise BucketError(
             f"cannot {call.does}: the reply is not one of S3",
             "check that the endpoint is that of the S3 API, not of a web page",
             cause="NotS3",
         ) from error
-    except (exceptions.BotoCoreError, ValueError) as error:
-        raise BucketError(f"cannot {call.does}: {_plain(str(error))}", cause=type(error).__name__) from error
+    except ValueError as error:
+        raise BucketError(f"cannot {call.does}: {plain(str(error))}", cause=type(error).__name__) from error
 
 
-def answered(answer: Mapping[str, Any], call: Call) -> BucketError:
-    """Choose the error for an error reply, by its code and else by its HTTP status."""
-    said = answer.get("Error", {})
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    code = str(said.get("Code") or status)
-    cause = _HEAD_CODES.get(code, code)
+def answered(refusal: Refusal, call: Call) -> BucketError:
+    """
+    Choose the error for a refusal, by its code and else by its HTTP status.
+
+    It is `BucketUnavailableError` for a store that is overloaded or answered 5xx, `ObjectGoneError` for 404 of the key
+    or version, `ObjectChangedError` for 412, else `BucketError`.
+    """
+    cause = refusal.code or _BARE_CODES.get(refusal.status) or str(refusal.status)
     hint = _HINTS.get(cause)
     if hint:
-        hint = hint.format(permission=call.permission, region=_region(answer) or "the bucket's own")
-    return _kind(cause, status)(
-        f"cannot {call.does}: {cause}: {_plain(str(said.get('Message', '')))}", hint, cause=cause
-    )
+        region = plain(refusal.region) if refusal.region else "the bucket's own"
+        hint = hint.format(permission=call.permission, region=region)
+    said = f": {plain(refusal.message)}" if refusal.message else ""
+    return _kind(cause, refusal.status)(f"cannot {call.does}: {plain(cause)}{said}", hint, cause=plain(cause))
 
 
 def _kind(cause: str, status: int) -> type[BucketError]:
@@ -142,13 +121,33 @@ def _kind(cause: str, status: int) -> type[BucketError]:
     return BucketError
 
 
-def _region(answer: Mapping[str, Any]) -> str | None:
-    """Read where the bucket really is from a redirect."""
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    region = answer.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region")
-    return _plain(str(region)) if region else None
+def no_credentials(call: Call, why: str) -> BucketError:
+    """Say where credentials are looked for."""
+    return BucketError(
+        f"cannot {call.does}: no credentials: {why}",
+        "set accessKeyId and secretKeyId, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role",
+        cause="NoCredentials",
+    )
 
 
-def _plain(text: str) -> str:
+def tls_failed(call: Call, error: Exception) -> BucketError:
+    """Say that the other side is not the one it should be, or that a certificate of ours is none."""
+    return BucketError(
+        f"cannot {call.does}: TLS failed: {plain(str(error))}",
+        "check the endpoint's certificate, or set caPem",
+        cause="TLS",
+    )
+
+
+def unreachable(call: Call, error: Exception) -> BucketUnavailableError:
+    """Say that the connection failed, or broke."""
+    return BucketUnavailableError(
+        f"cannot {call.does}: {plain(str(error) or 'timed out')}",
+        "check the endpoint and the network",
+        cause="Unreachable",
+    )
+
+
+def plain(text: str) -> str:
     """Make what a store said fit for one line of a log: it is not trusted."""
     return "".join(character if character.isprintable() else " " for character in text[:300]).strip()

@@ -1,12 +1,14 @@
 """Uploads and copies in several parts (S3 "multipart upload")."""
 
 import asyncio
+import hashlib
+import html
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
 
-from tidewaiter.triggers.aws.errors import Call
+from tidewaiter.triggers.aws.errors import Call, translated
+from tidewaiter.triggers.aws.wire import NO_BODY, Body, Reply, Request
 from tidewaiter.triggers.bucket import BucketError, BucketUnavailableError, DestinationExistsError, ObjectChangedError
 
 _PARTS_AT_ONCE = 4
@@ -15,21 +17,17 @@ _PARTS_AT_MOST = 10_000
 SendPart = Callable[[int, int, int], Awaitable[str]]
 """Sends part *number* with the bytes *first* to *last* (inclusive) and gives its ETag as the store wrote it."""
 
+Send = Callable[[Request], Awaitable[Reply]]
+"""Sends one request exactly once and gives the store's answer, or raises `BucketError`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where an object is to be stored or removed; *if_none_match* ``*``: only if the key is free."""
+    """Where an object is to be stored; *if_none_match* ``*``: only if the key is free."""
 
     bucket: str
     key: str
     if_none_match: str | None = None
-
-
-class Send(Protocol):
-    """Sends one request that must not be repeated by itself."""
-
-    def __call__(self, call: Call, operation: str, target: Target, **parameters: Any) -> Awaitable[dict[str, Any]]:
-        """Give the store's answer, or raise `BucketError`."""
 
 
 def part_ranges(size: int, part_size: int) -> Iterator[tuple[int, int, int]]:
@@ -39,14 +37,15 @@ def part_ranges(size: int, part_size: int) -> Iterator[tuple[int, int, int]]:
         yield number, first, min(first + step, size) - 1
 
 
-def confirmed_etag(answer: Mapping[str, Any], call: Call) -> str:
+def confirmed_etag(reply: Reply, call: Call) -> str:
     """
     Give the ETag from the body of a reply.
 
     Raises:
         BucketUnavailableError: there is none. S3 sends the status 200 before the work is done, so it confirms nothing.
+        BucketError: the body is an error, or no XML.
     """
-    etag = str(answer.get("ETag", "")).strip('"')
+    etag = reply.document(call).fields.get("ETag", "").strip('"')
     if not etag:
         raise BucketUnavailableError(f"cannot {call.does}: the reply does not confirm it", cause="IncompleteReply")
     return etag
@@ -62,24 +61,31 @@ class Upload:
         self._call = call
         self._target = target
         self._send = send
-        self._id: str | None = None
+        self._id = ""
 
-    async def send(self, operation: str, number: int, **parameters: Any) -> dict[str, Any]:
-        """Send the part *number*."""
-        return await self._send(self._call, operation, self._target, UploadId=self._id, PartNumber=number, **parameters)
+    async def send(self, number: int, body: Body) -> str:
+        """Send *body* as the part *number* and give its ETag."""
+        reply = await self._send(self._request("PUT", self._part(number), body=body))
+        with translated(self._call):
+            return reply.headers["ETag"]
+
+    async def copy(self, number: int, source: Mapping[str, str | None]) -> str:
+        """Let the store copy what the headers *source* describe to the part *number*, and give its ETag."""
+        return confirmed_etag(await self._send(self._request("PUT", self._part(number), source)), self._call)
 
     async def run(
-        self, parts: Iterator[tuple[int, int, int]], send_part: SendPart, properties: Mapping[str, Any]
+        self, parts: Iterator[tuple[int, int, int]], send_part: SendPart, properties: Mapping[str, str | None]
     ) -> str:
         """
-        Send all *parts*, a few at once, put them together and give the object's ETag.
+        Send all *parts*, a few at once, put them together and give the object's ETag; *properties* are its headers.
 
         Raises:
             DestinationExistsError: the key was taken when the parts were complete.
             BucketError: a part failed; the first failure.
         """
-        started = await self._send(self._call, "create_multipart_upload", self._target, **properties)
-        self._id = started["UploadId"]
+        started = (await self._send(self._request("POST", {"uploads": ""}, properties))).document(self._call)
+        with translated(self._call):
+            self._id = started.fields["UploadId"]
         async with AsyncExitStack() as undo:
             undo.push_async_callback(self._abort)
             etag = await self._complete(await _in_parallel(parts, send_part))
@@ -87,24 +93,41 @@ class Upload:
         return etag
 
     async def _complete(self, etags: Mapping[int, str]) -> str:
-        parts = [{"PartNumber": number, "ETag": etags[number]} for number in sorted(etags)]
+        condition = {"if-none-match": self._target.if_none_match}
         try:
-            answer = await self._send(
-                self._call,
-                "complete_multipart_upload",
-                self._target,
-                UploadId=self._id,
-                MultipartUpload={"Parts": parts},
-                IfNoneMatch=self._target.if_none_match,
-            )
+            reply = await self._send(self._request("POST", {"uploadId": self._id}, condition, _manifest(etags)))
         except ObjectChangedError as error:
             raise DestinationExistsError(error.message, error.hint, cause=error.cause) from error
-        return confirmed_etag(answer, self._call)
+        return confirmed_etag(reply, self._call)
 
     async def _abort(self) -> None:
         # The failure that led here is the one to report; parts that stay are invisible, a lifecycle rule removes them.
         with suppress(BucketError):
-            await asyncio.shield(self._send(self._call, "abort_multipart_upload", self._target, UploadId=self._id))
+            await asyncio.shield(self._send(self._request("DELETE", {"uploadId": self._id})))
+
+    def _part(self, number: int) -> dict[str, str | None]:
+        return {"partNumber": str(number), "uploadId": self._id}
+
+    def _request(
+        self,
+        method: str,
+        query: Mapping[str, str | None],
+        headers: Mapping[str, str | None] | None = None,
+        body: Body = NO_BODY,
+    ) -> Request:
+        return Request(
+            self._call, method, self._target.bucket, self._target.key, query=query, headers=headers or {}, body=body
+        )
+
+
+def _manifest(etags: Mapping[int, str]) -> Body:
+    parts = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><ETag>{html.escape(etags[number], quote=False)}</ETag></Part>"
+        for number in sorted(etags)
+    )
+    namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+    data = f'<CompleteMultipartUpload xmlns="{namespace}">{parts}</CompleteMultipartUpload>'.encode()
+    return Body(data, hashlib.sha256(data).hexdigest())
 
 
 async def _in_parallel(parts: Iterator[tuple[int, int, int]], send_part: SendPart) -> dict[int, str]:

@@ -1,0 +1,115 @@
+"""What is understood of a store's XML, and what is refused."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidewaiter.triggers.aws.replies import Listing, NotS3Error, head_of, listing, parse
+
+ENTRY = (
+    "<Contents><Key>raw/a%2Bb+c%252F</Key><LastModified>2026-01-01T02:00:00.000+02:00</LastModified>"
+    "<ETag>&quot;abc&quot;</ETag><Size>4</Size><Owner><ID>x</ID></Owner><StorageClass>GLACIER</StorageClass></Contents>"
+)
+
+
+def listed(inside: str) -> Listing:
+    body = f'<?xml version="1.0"?>\n<ListBucketResult xmlns="http://x/">{inside}</ListBucketResult>'
+    return listing(parse(body.encode(), "Contents"), "b-1")
+
+
+def test_reads_an_object() -> None:
+    """Key, ETag, size, time and class of an object are taken over, the key decoded once."""
+    (found,) = listed(f"<EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>{ENTRY}").objects
+    assert (found.key, found.etag, found.size, found.storage_class) == ("raw/a+b c%2F", "abc", 4, "GLACIER")
+    assert found.last_modified == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_keys_of_a_store_that_does_not_encode_them() -> None:
+    """A store that ignored the wish for encoded keys is taken at its word."""
+    (found,) = listed(f"<IsTruncated>false</IsTruncated>{ENTRY}").objects
+    assert found.key == "raw/a%2Bb+c%252F"
+
+
+def test_a_page_that_is_not_the_last_has_a_token() -> None:
+    """The token for the next page is taken over."""
+    page = listed("<IsTruncated>true</IsTruncated><NextContinuationToken>a&amp;b</NextContinuationToken>")
+    assert page.token == "a&b"
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "",
+        "<IsTruncated>true</IsTruncated>",
+        "<IsTruncated>true</IsTruncated><NextContinuationToken/>",
+        "<IsTruncated>yes</IsTruncated>",
+        "<IsTruncated>false</IsTruncated><Contents><Key>a</Key></Contents>",
+        f"<IsTruncated>false</IsTruncated>{ENTRY.replace('>4<', '>four<')}",
+        f"<IsTruncated>false</IsTruncated>{ENTRY.replace('2026', 'then')}",
+    ],
+)
+def test_a_listing_with_something_missing(inside: str) -> None:
+    """An incomplete listing must not pass for a complete one."""
+    with pytest.raises((LookupError, ValueError)):
+        listed(inside)
+
+
+@pytest.mark.parametrize("body", [b"", b"<IsTruncated>false</IsTruncated>", b"<html><IsTruncated/></html>"])
+def test_another_document_is_no_listing(body: bytes) -> None:
+    """An empty body or a web page is no empty bucket."""
+    with pytest.raises(NotS3Error):
+        listing(parse(body, "Contents"), "b-1")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"not xml",
+        b"<a>",
+        b"<a></b>",
+        b"<a/><b/>",
+        b"<a>\x01</a>",
+        b"<a>&what;</a>",
+        b"<!DOCTYPE a><a/>",
+        b'<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]><a>&c;</a>',
+        b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>',
+    ],
+)
+def test_no_xml_of_ours(body: bytes) -> None:
+    """Broken XML is refused, and any document type: there are no entities to expand or fetch."""
+    with pytest.raises(NotS3Error):
+        parse(body)
+
+
+def test_only_the_asked_for_level_counts() -> None:
+    """An element deeper or shallower than expected cannot stand for the real one."""
+    body = b"<R><Key>1</Key><Contents><Owner><Key>2</Key></Owner><Key>3</Key></Contents><Other><Key>4</Key></Other></R>"
+    document = parse(body, "Contents")
+    assert document.fields["Key"] == "1"
+    assert [entry["Key"] for entry in document.entries] == ["3"]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes(body: bytes) -> None:
+    """Whatever a store sends, there is one error for it."""
+    try:
+        parse(body, "Contents")
+    except NotS3Error:
+        return
+
+
+def test_reads_the_headers_of_an_object() -> None:
+    """Names of metadata come in lower case, since S3 does not tell their case."""
+    head = head_of(
+        {
+            "ETag": '"abc"',
+            "Content-Length": "4",
+            "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT",
+            "X-Amz-Meta-From": "tide",
+            "x-amz-version-id": "v1",
+        }
+    )
+    assert (head.etag, head.size, head.version_id, head.metadata) == ("abc", 4, "v1", {"from": "tide"})
+    assert head.last_modified == datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,0 +1,170 @@
+"""What stores write: XML documents of a few levels, and the objects in them. Nothing that a store says is trusted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import NoReturn
+from urllib.parse import unquote_plus
+from xml.parsers import expat
+
+from tidewaiter.triggers.bucket import Head, S3Object, Stored
+
+METADATA = "x-amz-meta-"
+"""How the headers of user-defined metadata begin."""
+
+
+class NotS3Error(ValueError):
+    """A reply is not what S3 would say."""
+
+
+@dataclass(slots=True)
+class Document:
+    """
+    The name of the root element, the texts of the elements in it, and the texts in each of those that were asked for.
+    """
+
+    root: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+    entries: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of a listing; *token* asks for the next one and is None on the last."""
+
+    objects: tuple[S3Object, ...]
+    token: str | None
+
+
+def parse(body: bytes, entry: str | None = None) -> Document:
+    """
+    Read an XML document, with the elements *entry* in its root as records; an empty *body* gives an empty document.
+
+    A document type is refused, so that there are no entities to expand (OWASP "XML External Entity Prevention").
+
+    Raises:
+        NotS3Error: it is no XML, or has a document type.
+    """
+    reader = _Reader(entry)
+    if not body:
+        return reader.document
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text.append
+    parser.StartDoctypeDeclHandler = _refuse
+    try:
+        parser.Parse(body, True)
+    except expat.ExpatError as error:
+        raise NotS3Error(str(error)) from error
+    return reader.document
+
+
+class _Reader:
+    def __init__(self, entry: str | None) -> None:
+        self.document = Document()
+        self.text: list[str] = []
+        self._entry = entry
+        self._depth = 0
+        self._record: dict[str, str] | None = None
+
+    def start(self, name: str, _attributes: object) -> None:
+        self._depth += 1
+        self.text.clear()
+        if self._depth == 1:
+            self.document.root = name
+        elif self._depth == 2 and name == self._entry:
+            self._record = {}
+            self.document.entries.append(self._record)
+
+    def end(self, name: str) -> None:
+        if self._depth == 3 and self._record is not None:
+            self._record[name] = "".join(self.text)
+        elif self._depth == 2 and self._record is not None:
+            self._record = None
+        elif self._depth == 2:
+            self.document.fields[name] = "".join(self.text)
+        self._depth -= 1
+        self.text.clear()
+
+
+def _refuse(*_declaration: object) -> NoReturn:
+    raise NotS3Error("a document type")
+
+
+def listing(document: Document, bucket: str) -> Listing:
+    """
+    Read one page of ListObjectsV2 from a document with the records ``Contents``.
+
+    Raises:
+        NotS3Error: it is anything else, which must never pass for a complete, empty listing.
+        LookupError: something is missing.
+        ValueError: a number or date is none.
+    """
+    if document.root != "ListBucketResult":
+        raise NotS3Error(f"<{document.root}> is no listing")
+    encoded = document.fields.get("EncodingType") == "url"
+    objects = tuple(_listed(bucket, entry, encoded=encoded) for entry in document.entries)
+    token = document.fields["NextContinuationToken"] if _is_true(document.fields["IsTruncated"]) else None
+    if token == "":
+        raise NotS3Error("no token for the next page")
+    return Listing(objects, token)
+
+
+def _is_true(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise NotS3Error(f"{text!r} is neither true nor false")
+    return text == "true"
+
+
+def _listed(bucket: str, entry: Mapping[str, str], *, encoded: bool) -> S3Object:
+    return S3Object(
+        bucket=bucket,
+        key=unquote_plus(entry["Key"]) if encoded else entry["Key"],
+        etag=entry.get("ETag", "").strip('"'),
+        size=int(entry["Size"]),
+        last_modified=datetime.fromisoformat(entry["LastModified"]).astimezone(UTC),
+        storage_class=entry.get("StorageClass"),
+    )
+
+
+def etag_of(headers: Mapping[str, str]) -> str:
+    """Give the ETag without its quotes, or nothing."""
+    return headers.get("ETag", "").strip('"')
+
+
+def head_of(headers: Mapping[str, str]) -> Head:
+    """
+    Read the headers of a reply to HEAD; *headers* are looked up in any case.
+
+    Raises:
+        LookupError: something is missing.
+        ValueError: a number or date is none.
+    """
+    return Head(
+        etag=etag_of(headers),
+        size=int(headers["Content-Length"]),
+        last_modified=parsedate_to_datetime(headers["Last-Modified"]).astimezone(UTC),
+        version_id=headers.get("x-amz-version-id"),
+        metadata=metadata_of(headers),
+    )
+
+
+def stored_as(headers: Mapping[str, str], size: int, sha256: str) -> Stored:
+    """Put together what the *headers* of a reply to GET say, and what was taken of the body."""
+    return Stored(
+        size=size,
+        sha256=sha256,
+        etag=etag_of(headers),
+        version_id=headers.get("x-amz-version-id"),
+        content_type=headers.get("Content-Type"),
+        metadata=metadata_of(headers),
+    )
+
+
+def metadata_of(headers: Mapping[str, str]) -> dict[str, str]:
+    """Give the user-defined metadata; S3 does not tell the case of their names."""
+    start = len(METADATA)
+    return {name[start:].lower(): value for name, value in headers.items() if name.lower().startswith(METADATA)}
