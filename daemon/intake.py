@@ -164,7 +164,8 @@ class Intake:
         """
         resting = self.paused or not self.watch.looking
         begun = self._attended or self.troubled
-        return begun and not self._in_hand and (self.troubled or resting or not self.waiting)
+        done = resting or not self.waiting
+        return begun and not self._in_hand and (self.troubled or (done and self._retry is None))
 
     @property
     def troubled(self) -> bool:

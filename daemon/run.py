@@ -34,6 +34,8 @@ from tidewaiter.tasks.tree import WorkingDirectory, enter, leave, task_type
 
 _log = structlog.get_logger("tidewaiter.run")
 
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
 LEVELS: Mapping[str, int] = {"TRACE": 5, "DEBUG": 10, "INFO": 20, "WARN": 30, "ERROR": 40}
 
 
@@ -184,19 +186,21 @@ class Run:
     async def _working_directory(self, task: WorkingDirectory, run: TaskRun, log: "_TaskLog") -> Result:
         """
         Children share one directory, in order. After a crash the directory is still there and goes on being used; its
-        inputs are placed only once.
+        inputs are placed only once. What a power cut left of it is not to be trusted: nothing in it was fsynced.
         """
         workdir, entered = self._folder / run.id, self._folder / f"{run.id}.entered"
-        if not entered.exists():
+        boot = _boot()
+        usable = _text(entered) == boot
+        if not usable:
             if any(path.startswith(f"{run.task_path}/") for path in self._ended):
                 return Result(
                     "FAILED", error="the working directory was lost while the daemon was down; replay the execution"
                 )
             await asyncio.to_thread(_remove, [workdir])
         context = await self._context(run, log, workdir)
-        if not entered.exists():
+        if not usable:
             await enter(self._concrete(task, run, context, only=("input_files", "namespace_files")), context)
-            entered.touch()
+            entered.write_text(boot)
         limit = self._concrete(task, run, context, only=("timeout",)).timeout
         result = await _within(limit, self._sequence(task.tasks, f"{run.task_path}/", workdir))
         outputs = await leave(self._concrete(task, run, context, only=("output_files",)), context)
@@ -256,6 +260,15 @@ class Run:
             log("ERROR", f"flow outputs: {error}")
             return Result("FAILED", error=self.place.host.secrets.mask(f"flow outputs: {error.message}"))
         return Result(result.state, values, result.error)
+
+
+def _boot() -> str:
+    """Tell this run of the machine from others: the kernel makes a new id each time it starts (random(4))."""
+    return _BOOT.read_text()
+
+
+def _text(file: Path) -> str | None:
+    return file.read_text() if file.exists() else None
 
 
 def _forgiven(task: TaskSpec, result: Result) -> Result:

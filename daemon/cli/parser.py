@@ -41,6 +41,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 on, got '{text}'")
+    return int(text)
+
+
 def _verb(verbs: Any, name: str, summary: str, handler: str, description: str | None = None) -> argparse.ArgumentParser:
     text = description or summary[0].upper() + summary[1:] + "."
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=summary, description=text)
@@ -143,7 +149,7 @@ def _add_executions(verbs: Any) -> None:
         "--state", choices=["CREATED", "RUNNING", "SUCCESS", "WARNING", "FAILED", "KILLED"], type=str.upper
     )
     listing.add_argument("--flow", metavar="FLOW", help="flow id, or namespace.id")
-    listing.add_argument("--limit", type=int, default=100, metavar="N", help="[100]")
+    listing.add_argument("--limit", type=_count, default=100, metavar="N", help="[100]")
     listing.add_argument("--json", action="store_true")
     for name, summary in (
         ("show", "one execution with its task runs and outputs"),

@@ -122,7 +122,8 @@ class Detections:
 
     async def forget_absent(self, trigger: TriggerKey, bucket: str, absences: dict[str, int]) -> None:
         """
-        Record *absences* of a complete listing; what two in a row did not show is forgotten (reliability.md §3.5).
+        Record *absences* of a complete listing; what two in a row did not show is forgotten (reliability.md §3.5), and
+        what was parked there is GONE.
         """
 
         def work(tx: Transaction) -> None:
@@ -130,6 +131,10 @@ class Detections:
                 name = "delete_seen" if count > 1 else "set_absent"
                 extra = {} if count > 1 else {"absent": count}
                 tx.run(name, trigger_key=str(trigger), bucket=bucket, object_key=key, **extra)
+                if count > 1:
+                    tx.run(
+                        "vanish_detection", trigger_key=str(trigger), bucket=bucket, object_key=key, updated_at=now()
+                    )
 
         if absences:
             await self._database.write(work)

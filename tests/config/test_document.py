@@ -104,7 +104,7 @@ def test_only_maps_are_merged() -> None:
 
 def test_a_bomb_of_aliases_is_refused_fast() -> None:
     """A few hundred bytes that stand for billions of values are refused in no time."""
-    levels = [f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 9)}]' for n in range(1, 10)]
+    levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
     started = time.monotonic()
     found = problem("a0: &a0 [lol, lol]\n" + "\n".join(levels))
     assert "after aliases are expanded" in found.message
@@ -175,14 +175,24 @@ def test_characters_that_yaml_forbids_are_an_error() -> None:
     assert problem("a: \x00b").message.startswith("not valid YAML: ")
 
 
-@pytest.mark.parametrize(("text", "value"), [("!!str 12", "12"), ("!!int '12'", 12), ("!!float 1", 1.0), ("!!null ''", None)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("!!str 12", "12"), ("!!int '12'", 12), ("!!float 1", 1.0), ("!!null ''", None)]
+)
 def test_tags_of_the_core_schema_are_obeyed(text: str, value: object) -> None:
     """A tag of the core schema chooses the type."""
     assert data(f"a: {text}") == {"a": value}
 
 
 @pytest.mark.parametrize(
-    "text", ["!!binary aGk=", "!!timestamp 2024-01-01", "!!int x", "!mine x", "!!python/object/apply:os.getcwd []", "!!set {a}"]
+    "text",
+    [
+        "!!binary aGk=",
+        "!!timestamp 2024-01-01",
+        "!!int x",
+        "!mine x",
+        "!!python/object/apply:os.getcwd []",
+        "!!set {a}",
+    ],
 )
 def test_other_tags_are_refused(text: str) -> None:
     """A tag that we would have to ignore is an error at its value."""

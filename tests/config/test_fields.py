@@ -31,7 +31,9 @@ def test_durations_are_iso_8601(text: str, seconds: float) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "P", "PT", "5m", "5 minutes", "P1Y", "P1M", "PT5", "P1DT", "PT1S1M", "PT1.5M", "P-1D"])
+@pytest.mark.parametrize(
+    "text", ["", "P", "PT", "5m", "5 minutes", "P1Y", "P1M", "PT5", "P1DT", "PT1S1M", "PT1.5M", "P-1D"]
+)
 def test_anything_else_is_no_duration(text: str) -> None:
     """A refusal quotes the text and shows how it is done."""
     with pytest.raises(ValueError, match=r"is not an ISO-8601 duration, for example PT30S, PT5M or P1D"):
@@ -56,7 +58,9 @@ def test_a_formatted_duration_reads_back(text: str) -> None:
     assert parse_duration(format_duration(parse_duration(text))) == parse_duration(text)
 
 
-@pytest.mark.parametrize(("value", "text"), [(True, "true"), (False, "false"), (8080, "8080"), (1.5, "1.5"), ("x", "x")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(True, "true"), (False, "false"), (8080, "8080"), (1.5, "1.5"), ("x", "x")]
+)
 def test_text_takes_scalars_in_their_yaml_spelling(value: object, text: str) -> None:
     """Authors write 'PORT: 8080' and mean text."""
     assert read(Text, value) == text

@@ -36,7 +36,12 @@ def test_labels_of_another_shape_are_refused() -> None:
 def test_a_task_has_kestras_common_properties() -> None:
     """The names are those of Kestra, the defaults too."""
     task = TaskSpec.model_validate({**TASK, "timeout": "{{ t }}", "allowFailure": True, "logLevel": "WARN"})
-    assert (task.timeout, task.allow_failure, task.allow_warning, task.log_level) == (Template("{{ t }}"), True, False, "WARN")
+    assert (task.timeout, task.allow_failure, task.allow_warning, task.log_level) == (
+        Template("{{ t }}"),
+        True,
+        False,
+        "WARN",
+    )
 
 
 def test_a_trigger_looks_once_a_minute_unless_told_otherwise() -> None:

@@ -113,7 +113,9 @@ def test_a_task_that_is_no_map_is_told_so() -> None:
     assert str(only(GOOD + "tasks: [hello]\n")) == "f.yaml:3:9: should be a map of properties, got 'hello'"
 
 
-@pytest.mark.parametrize(("text", "name"), [("namespace: demo\n" + TASK, "id"), ("id: a\n" + TASK, "namespace"), (GOOD, "tasks")])
+@pytest.mark.parametrize(
+    ("text", "name"), [("namespace: demo\n" + TASK, "id"), ("id: a\n" + TASK, "namespace"), (GOOD, "tasks")]
+)
 def test_a_missing_property_is_told_at_what_lacks_it(text: str, name: str) -> None:
     """What is missing at the top is told at the top."""
     assert str(only(text)) == f"f.yaml:1:1: property '{name}' is missing"

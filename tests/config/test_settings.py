@@ -56,7 +56,10 @@ def test_double_underscores_lead_into_a_group() -> None:
 
 def test_below_a_map_the_case_is_kept() -> None:
     """Names of variables for programs are not made small."""
-    environment = {"TIDEWAITER_RUNNERS__ENVIRONMENT__HTTP_PROXY": "http://p", "TIDEWAITER_RUNNERS__ENVIRONMENT__a__B": "1"}
+    environment = {
+        "TIDEWAITER_RUNNERS__ENVIRONMENT__HTTP_PROXY": "http://p",
+        "TIDEWAITER_RUNNERS__ENVIRONMENT__a__B": "1",
+    }
     assert load(None, environment).runners.environment == {"HTTP_PROXY": "http://p", "a__B": "1"}
 
 
@@ -78,7 +81,13 @@ def test_other_variables_do_not_matter() -> None:
 
 @pytest.mark.parametrize(
     "variable",
-    ["TIDEWAITER_STATE_DIRECTORY", "TIDEWAITER_RUNNERS__DOKCER", "TIDEWAITER_STATE_DIR__X", "TIDEWAITER_", "TIDEWAITER_A__B"],
+    [
+        "TIDEWAITER_STATE_DIRECTORY",
+        "TIDEWAITER_RUNNERS__DOKCER",
+        "TIDEWAITER_STATE_DIR__X",
+        "TIDEWAITER_",
+        "TIDEWAITER_A__B",
+    ],
 )
 def test_an_unknown_variable_is_refused_by_name(variable: str) -> None:
     """A typing mistake does not go unnoticed."""
@@ -100,14 +109,18 @@ def test_an_unknown_setting_in_the_file_has_its_place() -> None:
 
 
 def test_names_in_the_file_are_written_with_underscores() -> None:
-    """camelCase belongs to flows."""
+    """CamelCase belongs to flows."""
     assert refusal("stateDir: x") == ["tidewaiter.yaml:1:1: unknown property 'stateDir' (did you mean 'state_dir'?)"]
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "reason"),
     [
-        ("TIDEWAITER_LOG_LEVEL", "loud", "property 'log_level': should be 'debug', 'info', 'warning' or 'error', got 'loud'"),
+        (
+            "TIDEWAITER_LOG_LEVEL",
+            "loud",
+            "property 'log_level': should be 'debug', 'info', 'warning' or 'error', got 'loud'",
+        ),
         ("TIDEWAITER_RETRY__ATTEMPTS", "0", "property 'attempts': should be greater than or equal to 1, got '0'"),
         ("TIDEWAITER_GRACE_PERIOD", "5m", "property 'grace_period': '5m' is not an ISO-8601 duration"),
     ],

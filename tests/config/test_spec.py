@@ -3,7 +3,7 @@
 from typing import Annotated, Any, ClassVar
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from tidewaiter.config.errors import ExpressionError, PropertyError
 from tidewaiter.config.fields import PositiveDuration, Text
@@ -20,7 +20,7 @@ class Apple(TypedSpec):
     count: Dynamic[int] = 1
     ripe: Dynamic[bool] = False
     names: Dynamic[tuple[Text, ...]] = ()
-    env: Dynamic[dict[str, Text]] = {}
+    env: Dynamic[dict[str, Text]] = Field(default_factory=dict)
     wait: Dynamic[PositiveDuration | None] = None
     plain_text: Dynamic[str] = ""
     anything: Dynamic[Any] = None
@@ -108,7 +108,9 @@ def test_specs_are_frozen_and_know_their_properties() -> None:
         apple(colour="red")
 
 
-@pytest.mark.parametrize(("text", "has"), [("{{ a }}", True), ("{% if %}", True), ("{# c #}", True), ("{a}", False), ("", False)])
+@pytest.mark.parametrize(
+    ("text", "has"), [("{{ a }}", True), ("{% if %}", True), ("{# c #}", True), ("{a}", False), ("", False)]
+)
 def test_what_has_an_expression(text: str, has: bool) -> None:
     """Only an opening delimiter makes a text a template."""
     assert has_expression(text) is has

@@ -64,7 +64,9 @@ async def test_a_kill_is_a_row_and_a_wake(control: Control, daemon: Daemon, inta
     assert ([e.id for e in await journal.executions.to_kill()], daemon.wakes) == ([execution.id], 1)
 
 
-async def test_what_has_ended_cannot_be_killed(control: Control, daemon: Daemon, intake: Intake, journal: Journal) -> None:
+async def test_what_has_ended_cannot_be_killed(
+    control: Control, daemon: Daemon, intake: Intake, journal: Journal
+) -> None:
     """The answer says how it ended."""
     execution = await intake.deliver("a")
     await journal.executions.end(execution.id, ExecutionState.SUCCESS)
@@ -73,7 +75,9 @@ async def test_what_has_ended_cannot_be_killed(control: Control, daemon: Daemon,
     assert daemon.wakes == 0
 
 
-async def test_what_has_ended_can_be_replayed(control: Control, daemon: Daemon, intake: Intake, journal: Journal) -> None:
+async def test_what_has_ended_can_be_replayed(
+    control: Control, daemon: Daemon, intake: Intake, journal: Journal
+) -> None:
     """A new execution waits to be started."""
     execution = await intake.deliver("a")
     await journal.executions.end(execution.id, ExecutionState.FAILED)

@@ -18,6 +18,8 @@ from tidewaiter.daemon.database.sqlite import SqliteDatabase, database_at
 
 NOBODY = 65534
 
+HOLD = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(1, flush=True); input()"
+
 
 def pause(number: int, *, paused: int = 1) -> Any:
     return lambda tx: tx.run("pause_trigger", trigger_key=f"t{number}", paused=paused)
@@ -134,7 +136,7 @@ async def test_a_closed_database_refuses_at_once(tmp_path: Path) -> None:
 async def test_another_process_is_kept_out(tmp_path: Path) -> None:
     """One process owns a state directory; the next one is told so."""
     holder = subprocess.Popen(
-        [sys.executable, "-c", "import fcntl,sys; f=open(sys.argv[1],'w'); fcntl.flock(f,2); print(1,flush=True); input()", tmp_path / "lock"],
+        [sys.executable, "-c", HOLD, tmp_path / "lock"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     with holder:
@@ -194,7 +196,7 @@ def _open_as_nobody(path: Path) -> int:
         SqliteDatabase.open(path)
     except DatabaseError as error:
         return 0 if f"cannot use {path}: Permission denied" in error.message and error.hint else 2
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - told by the exit code
         return 3
     return 1
 
@@ -250,4 +252,3 @@ async def test_commits_are_synced_to_the_disk(database: SqliteDatabase) -> None:
     """WAL with synchronous=FULL: what was committed survives a power cut."""
     assert database._writing.execute("PRAGMA synchronous").fetchone()[0] == 2
     assert database._writing.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-

@@ -161,7 +161,7 @@ def test_changes_are_noticed(folder: Path, expressions: Expressions) -> None:
         lambda: write(folder / "b.yaml", "id: ["),
         lambda: write(folder / "notes.txt", "x"),
         lambda: (folder / "b.yaml").rename(folder / "a.yaml"),
-        lambda: (folder / "a.yaml").unlink(),
+        (folder / "a.yaml").unlink,
     ):
         flows = load(folder, expressions)
         change()
@@ -193,7 +193,9 @@ def test_a_flow_set_cannot_be_changed(folder: Path, expressions: Expressions) ->
         flows.flows["x"] = None  # type: ignore[index] # that is the test
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "examples").glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "examples").glob("*.yaml")), ids=lambda path: path.name
+)
 def test_our_examples_are_flows(path: Path, expressions: Expressions) -> None:
     """What we show works."""
     assert parse_flow(path.read_text(), path.name, expressions).tasks

@@ -21,7 +21,9 @@ async def compared(journal: Journal, *objects: S3Object, poll: int | None = None
 
 async def absences(journal: Journal, *objects: S3Object) -> dict[str, int]:
     """What a complete listing of *objects* misses; also records it."""
-    missed = (await journal.detections.compare(TRIGGER, listed(*objects), objects, journal.detections.moment())).absences
+    missed = (
+        await journal.detections.compare(TRIGGER, listed(*objects), objects, journal.detections.moment())
+    ).absences
     await journal.detections.forget_absent(TRIGGER, BUCKET, missed)
     return missed
 
@@ -292,7 +294,9 @@ async def test_a_page_from_before_our_removal_is_stale(intake: Intake, journal: 
     assert len(await compared(journal, item("a"))) == 1
 
 
-async def test_what_ended_before_a_restart_is_not_stale_for_a_new_listing(intake: Intake, database: SqliteDatabase) -> None:
+async def test_what_ended_before_a_restart_is_not_stale_for_a_new_listing(
+    intake: Intake, database: SqliteDatabase
+) -> None:
     """Counting goes on after a restart: a listing that begins later has the higher number."""
     await intake.journal.detections.done(await stored(intake), removed=True)
     again = await Journal.over(database)
@@ -300,7 +304,9 @@ async def test_what_ended_before_a_restart_is_not_stale_for_a_new_listing(intake
 
 
 @pytest.mark.parametrize("state", [DetectionState.SUPERSEDED, DetectionState.GONE])
-async def test_a_key_that_was_lost_can_be_claimed_again(intake: Intake, journal: Journal, state: DetectionState) -> None:
+async def test_a_key_that_was_lost_can_be_claimed_again(
+    intake: Intake, journal: Journal, state: DetectionState
+) -> None:
     """The next content at the key is taken."""
     [detection] = await intake.claim("a")
     await journal.detections.close(intake.source, detection, state, "lost")
@@ -349,7 +355,11 @@ async def test_an_object_is_forgotten_after_two_complete_listings_without_it(jou
 async def test_an_object_that_is_back_starts_counting_anew(journal: Journal) -> None:
     """Two absences in a row are needed."""
     await stored(Intake(journal, source("NONE")))
-    assert [await absences(journal), await absences(journal, item("a")), await absences(journal)] == [{"a": 1}, {"a": 0}, {"a": 1}]
+    assert [await absences(journal), await absences(journal, item("a")), await absences(journal)] == [
+        {"a": 1},
+        {"a": 0},
+        {"a": 1},
+    ]
     assert await compared(journal, item("a")) == []
 
 

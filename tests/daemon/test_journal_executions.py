@@ -185,7 +185,12 @@ async def test_the_newest_come_first(intake: Intake, journal: Journal) -> None:
     executions = journal.executions
     assert [e.id for e in await executions.newest(limit=2)] == [made[2].id, made[1].id]
     assert [e.id for e in await executions.newest(state="FAILED")] == [made[0].id]
-    assert [len(await executions.newest(flow=flow)) for flow in ("orders", "demo.orders", "demo", "other")] == [3, 3, 0, 0]
+    assert [len(await executions.newest(flow=flow)) for flow in ("orders", "demo.orders", "demo", "other")] == [
+        3,
+        3,
+        0,
+        0,
+    ]
 
 
 async def test_counts_by_state(intake: Intake, journal: Journal) -> None:

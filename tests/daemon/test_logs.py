@@ -60,7 +60,7 @@ def test_secrets_are_masked_in_every_value(capsys: pytest.CaptureFixture[str], f
     log = structlog.get_logger()
     log.info("event t0k3n", key="t0k3n")
     try:
-        raise ValueError("t0k3n")
+        int("t0k3n")
     except ValueError:
         log.exception("crashed")
     _, err = capsys.readouterr()
@@ -93,7 +93,7 @@ def test_the_ids_of_what_goes_on_are_added(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_other_libraries_are_heard_only_when_they_warn() -> None:
-    """botocore at DEBUG would print credentials in headers."""
+    """Botocore at DEBUG would print credentials in headers."""
     set_up("json", "debug", str)
     assert not logging.getLogger("botocore").isEnabledFor(logging.INFO)
 

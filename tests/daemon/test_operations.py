@@ -93,7 +93,9 @@ async def test_a_trigger_is_paused_and_resumed_by_any_of_its_names(api: Api, jou
     assert await api.post(f"triggers/{name}/resume") == {"trigger": str(TRIGGER), "done": "resume"}
 
 
-@pytest.mark.parametrize(("name", "reason"), [("nope/t", "there is no trigger"), ("same/t", "several triggers are called")])
+@pytest.mark.parametrize(
+    ("name", "reason"), [("nope/t", "there is no trigger"), ("same/t", "several triggers are called")]
+)
 async def test_a_name_that_does_not_mean_one_trigger(api: Api, name: str, reason: str) -> None:
     """The hint says how to name it."""
     with pytest.raises(NotFoundError, match=reason) as caught:
@@ -103,7 +105,13 @@ async def test_a_name_that_does_not_mean_one_trigger(api: Api, name: str, reason
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/"), ("GET", "/api/v1/nope"), ("DELETE", "/api/v1/executions/x"), ("GET", "/api/v1/executions/x/kill"), ("POST", "/api/v1/executions")],
+    [
+        ("GET", "/"),
+        ("GET", "/api/v1/nope"),
+        ("DELETE", "/api/v1/executions/x"),
+        ("GET", "/api/v1/executions/x/kill"),
+        ("POST", "/api/v1/executions"),
+    ],
 )
 async def test_what_is_not_there(api: Api, method: str, path: str) -> None:
     """Another path or method is nothing; reading never changes anything."""

@@ -24,7 +24,9 @@ def test_every_statement_fits_the_schema(schema: sqlite3.Connection, name: str) 
     assert schema.execute(f"EXPLAIN {text}", parameters).fetchall()
 
 
-@pytest.mark.parametrize("name", ["live_detections", "live_batches", "seen_between", "live_between", "ended_since", "batch_detections"])
+@pytest.mark.parametrize(
+    "name", ["live_detections", "live_batches", "seen_between", "live_between", "ended_since", "batch_detections"]
+)
 def test_what_every_poll_asks_uses_an_index(schema: sqlite3.Connection, name: str) -> None:
     """Nothing that runs at every poll reads a whole table."""
     text = queries()[name]

@@ -28,7 +28,9 @@ def tasks(*lines: str, key: str = "tasks") -> str:
 
 
 def together(identifier: str, *lines: str, **properties: Any) -> str:
-    return json.dumps({"id": identifier, "type": "flow.WorkingDirectory", "tasks": [json.loads(x) for x in lines], **properties})
+    return json.dumps(
+        {"id": identifier, "type": "flow.WorkingDirectory", "tasks": [json.loads(x) for x in lines], **properties}
+    )
 
 
 async def recorded(workshop: Workshop, execution: Execution, path: str, state: TaskRunState, **outputs: Any) -> None:
@@ -53,7 +55,12 @@ async def test_tasks_run_in_order_and_see_what_came_before(workshop: Workshop) -
 
 async def test_a_task_finds_the_object_as_a_local_file(workshop: Workshop) -> None:
     """The arrived content is where the flow wants it, its outputs are kept."""
-    script = shell("s", "tr ';' ',' < data.csv > out.csv", inputFiles={"data.csv": "{{ trigger.objects[0].uri }}"}, outputFiles=["*.csv"])
+    script = shell(
+        "s",
+        "tr ';' ',' < data.csv > out.csv",
+        inputFiles={"data.csv": "{{ trigger.objects[0].uri }}"},
+        outputFiles=["*.csv"],
+    )
     ended = await workshop.do(tasks(script), content="a;b\n")
     files = (await workshop.task_runs(ended))["s"].outputs["outputFiles"]
     assert workshop.place.storage.path(files["out.csv"]).read_text() == "a,b\n"
@@ -76,11 +83,14 @@ async def test_an_allowed_warning_is_a_success(workshop: Workshop) -> None:
     """A script that complains on stderr warns; where that is allowed it does not count."""
     warning = shell("a", "echo oh >&2")
     allowed = shell("a", "echo oh >&2", allowWarning=True)
-    assert [(await workshop.do(tasks(task), flow_id=f"f{n}")).state for n, task in enumerate((warning, allowed))] == ["WARNING", "SUCCESS"]
+    assert [(await workshop.do(tasks(task), flow_id=f"f{n}")).state for n, task in enumerate((warning, allowed))] == [
+        "WARNING",
+        "SUCCESS",
+    ]
 
 
 async def test_an_allowed_failure_that_may_warn_is_still_a_warning(workshop: Workshop) -> None:
-    """allowWarning does not turn a failure into a success (kestra.md §1.5)."""
+    """AllowWarning does not turn a failure into a success (kestra.md §1.5)."""
     assert (await workshop.do(tasks(shell("a", "exit 1", allowFailure=True, allowWarning=True)))).state == "WARNING"
 
 
@@ -154,7 +164,9 @@ async def test_log_lines_are_kept_in_order_by_task(workshop: Workshop) -> None:
 
 async def test_secrets_are_masked_in_logs_and_reasons(workshop: Workshop) -> None:
     """What a script prints, and what an error says of it."""
-    body = tasks(shell("a", "echo the token is $T; echo $T | rev | rev >&2; exit 1", env={"T": "{{ secret('TOKEN') }}"}))
+    body = tasks(
+        shell("a", "echo the token is $T; echo $T | rev | rev >&2; exit 1", env={"T": "{{ secret('TOKEN') }}"})
+    )
     ended = await workshop.do(body)
     written = " ".join(await workshop.log(ended)) + str(ended.error)
     assert ("s3cr3t-t0k3n" in written, "the token is ******" in written) == (False, True)
@@ -198,7 +210,10 @@ async def test_tasks_in_a_working_directory_share_it(workshop: Workshop) -> None
     """In order; tasks outside see nothing of it."""
     body = tasks(together("w", shell("a", "echo hi > x"), shell("b", "cat x")), shell("c", "ls"))
     ended = await workshop.do(body)
-    assert (ended.state, await states(workshop, ended)) == ("SUCCESS", dict.fromkeys(["w", "w/a", "w/b", "c"], "SUCCESS"))
+    assert (ended.state, await states(workshop, ended)) == (
+        "SUCCESS",
+        dict.fromkeys(["w", "w/a", "w/b", "c"], "SUCCESS"),
+    )
     assert (await workshop.log(ended)).count("hi") == 1
 
 
@@ -212,14 +227,18 @@ async def test_a_working_directory_has_inputs_and_outputs(workshop: Workshop) ->
 
 async def test_a_failure_in_a_working_directory_fails_it_but_keeps_its_files(workshop: Workshop) -> None:
     """What was made before the failure can be looked at."""
-    ended = await workshop.do(tasks(together("w", shell("a", "echo 1 > x; exit 1"), shell("b", "echo no"), outputFiles=["x"])))
+    ended = await workshop.do(
+        tasks(together("w", shell("a", "echo 1 > x; exit 1"), shell("b", "echo no"), outputFiles=["x"]))
+    )
     assert await states(workshop, ended) == {"w": "FAILED", "w/a": "FAILED"}
     assert list((await workshop.task_runs(ended))["w"].outputs["outputFiles"]) == ["x"]
 
 
 async def test_a_finished_task_is_never_run_again(workshop: Workshop, tmp_path: Path) -> None:
     """Its recorded result stands, and later tasks see its outputs."""
-    execution = await workshop.execution(tasks(shell("a", f"touch {tmp_path}/again"), say("b", "{{ outputs.a.value }}")))
+    execution = await workshop.execution(
+        tasks(shell("a", f"touch {tmp_path}/again"), say("b", "{{ outputs.a.value }}"))
+    )
     await recorded(workshop, execution, "a", TaskRunState.SUCCESS, value="kept")
     ended = await workshop.run(execution)
     assert (ended.state, (await workshop.task_runs(ended))["b"].outputs) == ("SUCCESS", {"value": "kept"})
@@ -242,7 +261,10 @@ async def test_an_interrupted_task_gets_another_attempt(workshop: Workshop) -> N
     await recorded(workshop, execution, "a", TaskRunState.RUNNING)
     await workshop.journal.executions.requeue(execution.id, counted=True)
     ended = await workshop.run(execution)
-    assert [(r.attempt, r.state) for r in await workshop.journal.executions.task_runs(ended.id)] == [(1, "INTERRUPTED"), (2, "SUCCESS")]
+    assert [(r.attempt, r.state) for r in await workshop.journal.executions.task_runs(ended.id)] == [
+        (1, "INTERRUPTED"),
+        (2, "SUCCESS"),
+    ]
     assert "attempt 2" in await workshop.log(ended)
 
 
@@ -273,7 +295,9 @@ async def test_a_working_directory_goes_on_in_the_same_directory(workshop: Works
     await interrupted(workshop, execution, tmp_path / "sign")
     ended = await workshop.run(execution)
     assert (ended.state, (await workshop.log(ended))[-1]) == ("SUCCESS", "changed")
-    assert [(r.task_path, r.attempt) for r in await workshop.journal.executions.task_runs(ended.id) if r.task_path == "w/a"] == [("w/a", 1)]
+    assert [
+        (r.task_path, r.attempt) for r in await workshop.journal.executions.task_runs(ended.id) if r.task_path == "w/a"
+    ] == [("w/a", 1)]
 
 
 async def test_a_lost_directory_fails_with_the_reason(workshop: Workshop) -> None:

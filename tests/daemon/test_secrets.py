@@ -62,7 +62,7 @@ def test_a_file_is_a_secret(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["token", "Token", "TOKEN"])
 def test_a_file_may_be_named_in_either_case(folder: Path, name: str) -> None:
-    """systemd credentials are often in small letters."""
+    """Systemd credentials are often in small letters."""
     (folder / "token").write_text("value")
     assert Secrets({}, (folder,)).get(name) == "value"
 

@@ -68,7 +68,8 @@ def test_no_uri_leaves_the_folder(storage: Storage, uri: str) -> None:
     ("key", "name"),
     [
         ("raw/a.csv", "data.csv"), ("a.tar.gz", "data.gz"), ("../../etc/passwd", "data"), ("a.$(id)", "data"),
-        ("a.b/c", "data"), ("x.csv\n", "data"), (".csv", "data"), ("a." + "x" * 50, "data"), ("a.é", "data"), ("a.csv ", "data"),
+        ("a.b/c", "data"), ("x.csv\n", "data"), (".csv", "data"), ("a." + "x" * 50, "data"), ("a.é", "data"),
+        ("a.csv ", "data"),
     ],
 )  # fmt: skip
 async def test_an_object_is_kept_under_a_name_of_ours(storage: Storage, intake: Intake, key: str, name: str) -> None:
@@ -124,7 +125,12 @@ async def test_every_new_folder_up_to_the_top_is_synced(storage: Storage, tmp_pa
     (storage.root / "a/b/c/t").write_text("x")
     await storage.keep(storage.root / "a/b/c/t", storage.root / "a/b/c/data", {})
     watching = False
-    assert [path.relative_to(tmp_path).as_posix() for path in synced] == ["storage/a/b/c", "storage/a/b", "storage/a", "storage"]
+    assert [path.relative_to(tmp_path).as_posix() for path in synced] == [
+        "storage/a/b/c",
+        "storage/a/b",
+        "storage/a",
+        "storage",
+    ]
 
 
 async def test_a_task_stores_a_copy_below_its_own_run(files: ExecutionFiles, tmp_path: Path) -> None:
@@ -136,7 +142,9 @@ async def test_a_task_stores_a_copy_below_its_own_run(files: ExecutionFiles, tmp
     assert (files.path(uri).read_text(), (tmp_path / "out.csv").exists()) == ("result", True)
 
 
-@pytest.mark.parametrize("name", ["../../x", "..", ".", "", "/", "a b;$(id)`'\"", ".hidden", "\0", "é" * 300, "x" * 5000, "-rf", "a\nb"])
+@pytest.mark.parametrize(
+    "name", ["../../x", "..", ".", "", "/", "a b;$(id)`'\"", ".hidden", "\0", "é" * 300, "x" * 5000, "-rf", "a\nb"]
+)
 async def test_hostile_names_become_harmless(files: ExecutionFiles, tmp_path: Path, name: str) -> None:
     """Whatever a file is called, its URI is one that can be read back, and it lies where it should."""
     (tmp_path / "f").write_text("x")

@@ -26,7 +26,9 @@ def test_an_abstract_socket_is_reached() -> None:
         assert manager.recv(100) == b"STOPPING=1"
 
 
-@pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/no/such/socket"}, {"NOTIFY_SOCKET": "vsock:1"}])
+@pytest.mark.parametrize(
+    "environment", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/no/such/socket"}, {"NOTIFY_SOCKET": "vsock:1"}]
+)
 def test_without_a_service_manager_nothing_happens(environment: dict[str, str]) -> None:
     """A daemon started by hand, or whose manager went away, works on."""
     assert not notify(environment, "READY=1")
@@ -36,4 +38,8 @@ def test_folders_given_by_systemd() -> None:
     """Credentials and state; of several state folders the first."""
     assert credentials_folder({"CREDENTIALS_DIRECTORY": "/run/c"}) == Path("/run/c")
     assert credentials_folder({}) is None
-    assert [state_folder(given) for given in ({"STATE_DIRECTORY": "/a:/b"}, {"STATE_DIRECTORY": ""}, {})] == ["/a", None, None]
+    assert [state_folder(given) for given in ({"STATE_DIRECTORY": "/a:/b"}, {"STATE_DIRECTORY": ""}, {})] == [
+        "/a",
+        None,
+        None,
+    ]

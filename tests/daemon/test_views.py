@@ -26,7 +26,11 @@ async def test_an_execution_has_the_promised_shape(intake: Intake, journal: Jour
     assert set(shown) >= SUMMARY
     assert set(shown["trigger"]) == {"id", "type", "objects"}
     assert set(shown["trigger"]["objects"][0]) == OBJECT
-    assert (shown["flowId"], shown["state"], shown["trigger"]["objects"][0]["key"]) == ("orders", "CREATED", "raw/é.csv")
+    assert (shown["flowId"], shown["state"], shown["trigger"]["objects"][0]["key"]) == (
+        "orders",
+        "CREATED",
+        "raw/é.csv",
+    )
 
 
 async def test_details_add_task_runs_and_outputs(workshop: Workshop) -> None:
@@ -41,7 +45,11 @@ async def test_details_add_task_runs_and_outputs(workshop: Workshop) -> None:
 
 def test_a_task_is_shown_with_its_latest_attempt() -> None:
     """Attempts are counted, the first start is the start."""
-    runs = [run("a", 1, TaskRunState.INTERRUPTED, "1"), run("b", 1, TaskRunState.SUCCESS, "2"), run("a", 2, TaskRunState.SUCCESS, "3", n=1)]
+    runs = [
+        run("a", 1, TaskRunState.INTERRUPTED, "1"),
+        run("b", 1, TaskRunState.SUCCESS, "2"),
+        run("a", 2, TaskRunState.SUCCESS, "3", n=1),
+    ]
     shown = views.task_runs(runs)
     assert [(r["path"], r["attempts"], r["state"], r["startedAt"], r["endedAt"]) for r in shown] == [
         ("a", 2, "SUCCESS", "1", "3"),
@@ -77,4 +85,8 @@ def test_a_trigger_with_its_state() -> None:
     assert [view["state"] for view in shown] == ["OK", "ERROR", "PAUSED"]
     assert shown[0]["problem"] is None
     assert shown[1]["problem"] == {"cause": "Timeout", "message": "m", "hint": "h", "since": "s"}
-    assert (shown[2]["problem"]["cause"], shown[2]["detections"], shown[2]["name"]) == ("Timeout", {"DONE": 1}, str(TRIGGER))
+    assert (shown[2]["problem"]["cause"], shown[2]["detections"], shown[2]["name"]) == (
+        "Timeout",
+        {"DONE": 1},
+        str(TRIGGER),
+    )

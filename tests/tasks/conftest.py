@@ -79,9 +79,15 @@ def _make_context(tmp_path: Path, files: DirectoryFiles, log: MemoryLog) -> Call
         for name in ("work", "scratch", "cache"):
             (tmp_path / name).mkdir(exist_ok=True)
         given = {
-            "workdir": tmp_path / "work", "scratch": tmp_path / "scratch", "cache": tmp_path / "cache", "files": files,
-            "log": log, "environment": {"EXECUTION_ID": "e1"}, "runners": RunnerSettings(docker="process"),
-            "git": GitSettings(), "task_run_id": uuid.uuid4().hex,
+            "workdir": tmp_path / "work",
+            "scratch": tmp_path / "scratch",
+            "cache": tmp_path / "cache",
+            "files": files,
+            "log": log,
+            "environment": {"EXECUTION_ID": "e1"},
+            "runners": RunnerSettings(docker="process"),
+            "git": GitSettings(),
+            "task_run_id": uuid.uuid4().hex,
         }
         return TaskContext(**{**given, **changes})  # type: ignore[arg-type] # given by name
 

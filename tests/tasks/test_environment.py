@@ -13,8 +13,22 @@ from tidewaiter.tasks.context import RunnerSettings, TaskContext
 from tidewaiter.tasks.environment import environment
 
 ALLOWED = {
-    "PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "TMPDIR", "WORKING_DIR", "EXECUTION_ID",
-    "PYTHONPATH", "PYTHONUNBUFFERED", "PIP_USER", "PIP_BREAK_SYSTEM_PACKAGES", "PIP_ROOT_USER_ACTION", "PIP_CACHE_DIR",
+    "PATH",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "HOME",
+    "TMPDIR",
+    "WORKING_DIR",
+    "EXECUTION_ID",
+    "PYTHONPATH",
+    "PYTHONUNBUFFERED",
+    "PIP_USER",
+    "PIP_BREAK_SYSTEM_PACKAGES",
+    "PIP_ROOT_USER_ACTION",
+    "PIP_CACHE_DIR",
     "PIP_DISABLE_PIP_VERSION_CHECK",
 }
 
@@ -22,7 +36,11 @@ ALLOWED = {
 def shell(script: str, context: TaskContext) -> str:
     """What *script* prints in the environment of *context*."""
     ran = subprocess.run(
-        ("/bin/sh", "-ec", script), env=environment(context, {}), cwd=context.workdir, capture_output=True, text=True,
+        ("/bin/sh", "-ec", script),
+        env=environment(context, {}),
+        cwd=context.workdir,
+        capture_output=True,
+        text=True,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

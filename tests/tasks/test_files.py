@@ -20,7 +20,20 @@ from tidewaiter.tasks.files import (
 )
 
 HOSTILE_NAMES = [
-    "", ".", "..", "../x", "a/../../x", "a/..", "/etc/x", "//x", "a\0b", "a/", "./", "a/./../x", "x" * 300, "\ud800",
+    "",
+    ".",
+    "..",
+    "../x",
+    "a/../../x",
+    "a/..",
+    "/etc/x",
+    "//x",
+    "a\0b",
+    "a/",
+    "./",
+    "a/./../x",
+    "x" * 300,
+    "\ud800",
 ]
 
 
@@ -36,7 +49,8 @@ class TestPlace:
         assert written(context.workdir) == {"a.csv": "1,2", "d/e/b.txt": "kestra is text", "empty": ""}
 
     @pytest.mark.parametrize(
-        ("value", "text"), [({"a": ["é"]}, '{"a": ["é"]}'), (3, "3"), (True, "true"), ("\r\n", "\r\n")],
+        ("value", "text"),
+        [({"a": ["é"]}, '{"a": ["é"]}'), (3, "3"), (True, "true"), ("\r\n", "\r\n")],
     )
     async def test_values_that_are_not_text(self, context, value, text):
         """Maps, lists and numbers are written as JSON; line ends are left alone."""

@@ -97,8 +97,16 @@ class TestWhatIsCheckedOut:
     @pytest.mark.parametrize(
         "given",
         [
-            {"branch": "gone"}, {"tag": "gone"}, {"commit": "0123456789"}, {"commit": "HEAD"}, {"commit": "--all"},
-            {"branch": "--upload-pack=x"}, {"tag": "-f"}, {"branch": "a:b"}, {"branch": "a..b"}, {"tag": "*"},
+            {"branch": "gone"},
+            {"tag": "gone"},
+            {"commit": "0123456789"},
+            {"commit": "HEAD"},
+            {"commit": "--all"},
+            {"branch": "--upload-pack=x"},
+            {"tag": "-f"},
+            {"branch": "a:b"},
+            {"branch": "a..b"},
+            {"tag": "*"},
         ],
     )
     async def test_references_that_do_not_exist_or_could_not(self, context, repository, given):
@@ -173,7 +181,9 @@ class TestHostile:
 
         assert not (tmp_path / "hacked").exists()
 
-    @pytest.mark.parametrize("url", ["/some/path", "file:///some/path", "http://host/x", "git://host/x", "./x", "FTP://x/y"])
+    @pytest.mark.parametrize(
+        "url", ["/some/path", "file:///some/path", "http://host/x", "git://host/x", "./x", "FTP://x/y"]
+    )
     async def test_protocols_not_allowed(self, make_context, url):
         """Only the operator's protocols may be used; the error says which and how to change it."""
         with pytest.raises(TaskError, match=r"https, ssh.*git\.allowed_protocols"):
@@ -209,8 +219,20 @@ class TestHostile:
         assert not (context.workdir / "link").is_symlink()
         assert (context.workdir / "link").read_text() == "/etc/passwd"
 
-    @pytest.mark.parametrize("name", ["core.sshCommand", "core.hooksPath", "url.x.insteadOf", "include.path", "alias.x",
-                                      "credential.helper", "protocol.ext.allow", "filter.x.smudge", "CORE.fsmonitor"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "core.sshCommand",
+            "core.hooksPath",
+            "url.x.insteadOf",
+            "include.path",
+            "alias.x",
+            "credential.helper",
+            "protocol.ext.allow",
+            "filter.x.smudge",
+            "CORE.fsmonitor",
+        ],
+    )
     async def test_configuration_by_the_flow(self, context, repository, name):
         """A flow cannot set configuration that runs programs or opens protocols."""
         with pytest.raises(TaskError, match=name):

@@ -9,7 +9,8 @@ from tidewaiter.tasks.log import Echo, Log, Return, run_echo, run_log, run_retur
 
 
 @pytest.mark.parametrize(
-    ("message", "expected"), [("hello", ["hello"]), (["a", "b"], ["a", "b"]), (3, ["3"]), ("[1]", ["[1]"])],
+    ("message", "expected"),
+    [("hello", ["hello"]), (["a", "b"], ["a", "b"]), (3, ["3"]), ("[1]", ["[1]"])],
 )
 async def test_log(context, log, message, expected):
     """Each message is one record, at INFO unless said otherwise."""

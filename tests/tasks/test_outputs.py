@@ -44,8 +44,12 @@ def test_log_levels(written, level):
 @pytest.mark.parametrize(
     "line",
     [
-        "::{not json}::", '::{"outputs": [1]}::', '::{"logs": {"a": 1}}::', '::{"metrics": [1]}::',
-        '::{"outputs": {"a": NaN}}::', "::{" + '"a":[' * 100_000 + "}::",
+        "::{not json}::",
+        '::{"outputs": [1]}::',
+        '::{"logs": {"a": 1}}::',
+        '::{"metrics": [1]}::',
+        '::{"outputs": {"a": NaN}}::',
+        "::{" + '"a":[' * 100_000 + "}::",
     ],
 )
 def test_lines_not_understood(line):

@@ -186,7 +186,8 @@ class TestScripts:
         assert log.at("INFO") == ["1"]
 
     @pytest.mark.parametrize(
-        ("language", "text"), [("node", "console.log(42)"), ("perl", "print 6 * 7, qq(\\n)"), ("ruby", "puts 42")],
+        ("language", "text"),
+        [("node", "console.log(42)"), ("perl", "print 6 * 7, qq(\\n)"), ("ruby", "puts 42")],
     )
     async def test_other_languages(self, context, log, language, text):
         """Other languages run with the program of the table; one that is not installed is said to be missing."""
@@ -281,8 +282,16 @@ class TestWhereItRuns:
     def test_all_docker_properties(self):
         """Every property of the Docker runner is known, and an unknown one is an error."""
         known = {
-            "pullPolicy": "NEVER", "user": "1", "entryPoint": [""], "cpu": {"cpus": 0.5}, "memory": {"memory": "512MB"},
-            "volumes": ["a:b"], "networkMode": "host", "credentials": {"registry": "r"}, "delete": True, "config": "{}",
+            "pullPolicy": "NEVER",
+            "user": "1",
+            "entryPoint": [""],
+            "cpu": {"cpus": 0.5},
+            "memory": {"memory": "512MB"},
+            "volumes": ["a:b"],
+            "networkMode": "host",
+            "credentials": {"registry": "r"},
+            "delete": True,
+            "config": "{}",
         }
         assert sh("true", taskRunner={**DOCKER, **known}).image == "ubuntu"
         with pytest.raises(ValidationError, match="pullPolice"):

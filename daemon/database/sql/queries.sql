@@ -88,6 +88,10 @@ UPDATE detection SET state = 'SUPERSEDED', error = 'another content was uploaded
        updated_at = :updated_at
 WHERE id = :id AND (state = 'PARKED' OR (state IN ('STORED', 'COPIED') AND blocked = 1));
 
+-- name: vanish_detection
+UPDATE detection SET state = 'GONE', updated_at = :updated_at
+WHERE trigger_key = :trigger_key AND bucket = :bucket AND object_key = :object_key AND state = 'PARKED';
+
 -- name: postpone_detection
 UPDATE detection SET attempts = attempts + 1, next_try = :next_try, error = :error, updated_at = :updated_at
 WHERE id = :id AND state IN ('CLAIMED', 'STORED', 'COPIED');
