@@ -149,9 +149,10 @@ def _problem(document: Document, model: type[BaseModel], details: ErrorDetails) 
     path = _path(document.data, details["loc"])
     kind = details["type"]
     if kind == "extra_forbidden":
-        return document.problem(path, *_unknown_property(model, details["loc"]), at_key=True)
-    if kind == "union_tag_invalid":
-        return document.problem((*path, "type"), *_unknown_type(model, details))
+        owner = _model_at(document.data, model, details["loc"][:-1])
+        return document.problem(path, *_unknown_property(owner, str(details["loc"][-1])), at_key=True)
+    if kind == "type_unknown":
+        return document.problem((*path, "type"), *_unknown_type(details))
     return document.problem(path, *_words(path, details))
 
 
@@ -159,9 +160,9 @@ def _words(path: Path, details: ErrorDetails) -> tuple[str, str | None]:
     kind = details["type"]
     if kind == "missing":
         return f"property '{details['loc'][-1]}' is missing", None
-    if kind == "union_tag_not_found" and isinstance(details["input"], Mapping):
+    if kind == "type_missing" and isinstance(details["input"], Mapping):
         return "property 'type' is missing", "every task and trigger names its type"
-    if kind == "union_tag_not_found":
+    if kind == "type_missing":
         return f"should be a map of properties{_got(details)}", None
     if kind == "not_yet" and path and details["msg"].startswith("is not"):
         return f"property '{path[-1]}' {details['msg']}", None
@@ -182,32 +183,32 @@ def _got(details: ErrorDetails) -> str:
     return f", got {quoted}" if isinstance(value, str | int | float) and quoted not in details["msg"] else ""
 
 
-def _path(data: Any, loc: tuple[str | int, ...]) -> Path:
-    """Follow *loc* through the data; pydantic's names of union members are not part of it and are left out."""
+def _path(data: Any, loc: Path) -> Path:
+    """The part of *loc* that is in the data: what is missing has no position of its own."""
     path: list[str | int] = []
     for part in loc:
-        known = part in data if isinstance(data, Mapping) else isinstance(data, list) and part in range(len(data))
-        if known:
-            data = data[part]
-            path.append(part)
+        if not _has(data, part):
+            break
+        data = data[part]
+        path.append(part)
     return tuple(path)
 
 
-def _unknown_property(model: type[BaseModel], loc: tuple[str | int, ...]) -> tuple[str, str | None]:
-    name = str(loc[-1])
+def _has(data: Any, part: str | int) -> bool:
+    return part in data if isinstance(data, Mapping) else isinstance(data, list) and part in range(len(data))
+
+
+def _unknown_property(owner: type[BaseModel] | None, name: str) -> tuple[str, str | None]:
     if name in PLANNED_PROPERTIES:
         return f"property '{name}' is not supported here yet", "remove it, or keep this flow where it runs today"
-    owner = _model_at(model, loc[:-1])
     known = [field.alias or key for key, field in owner.model_fields.items()] if owner else []
     return f"unknown property '{name}'", _did_you_mean(name, known) or (
         f"known here: {', '.join(sorted(known))}" if known else None
     )
 
 
-def _unknown_type(model: type[BaseModel], details: ErrorDetails) -> tuple[str, str | None]:
-    written = str(details["input"].get("type"))
-    choice = _choice(model, details["loc"])
-    names = list(choice.names) if choice else []
+def _unknown_type(details: ErrorDetails) -> tuple[str, str | None]:
+    written, names = details["input"]["type"], details["ctx"]["known"]
     if written.startswith(PLANNED_TYPES) and not difflib.get_close_matches(written, names, n=1, cutoff=0.95):
         return f"type '{written}' is not supported here yet", _KNOWN_TYPES
     return f"unknown type '{written}'", _did_you_mean(written, names) or _KNOWN_TYPES
@@ -218,41 +219,31 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str | None:
     return f"did you mean '{close[0]}'?" if close else None
 
 
-def _model_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> type[BaseModel] | None:
-    """The model that the part at *loc* is validated by; a union member is named in *loc* by its class."""
+def _model_at(data: Any, model: type[BaseModel], loc: Path) -> type[BaseModel] | None:
+    """The model that the part at *loc* is validated by; where there is a choice, the data's ``type`` makes it."""
     current: type[BaseModel] | None = model
     annotation: Any = model
     for part in loc:
-        if isinstance(part, int):
-            continue
-        members = {spec.__name__: spec for choice in _found(annotation, OneOf) for spec in choice.specs}
-        if part in members:
-            current = annotation = members[part]
-            continue
-        field = next((f for n, f in current.model_fields.items() if part in {n, f.alias}), None) if current else None
-        if field is None:
-            return current
-        annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-        current = next(iter(_found_models(annotation)), None)
+        data = data[part] if _has(data, part) else None
+        if isinstance(part, str):
+            field = (
+                next((f for n, f in current.model_fields.items() if part in {n, f.alias}), None) if current else None
+            )
+            if field is None:
+                return current
+            annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+            current = next(_found_models(annotation), None)
+        chosen = next((choice.selected(data) for choice in _choices(annotation)), None)
+        if chosen is not None:
+            current = annotation = chosen
     return current
 
 
-def _choice(model: type[BaseModel], loc: tuple[str | int, ...]) -> OneOf | None:
-    names = [part for part in loc if isinstance(part, str)]
-    owner = _model_at(model, tuple(loc[: loc.index(names[-1])])) if names else None
-    field = next((f for n, f in (owner or model).model_fields.items() if names and names[-1] in {n, f.alias}), None)
-    if field is None:
-        return None
-    return next(
-        _found(Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation, OneOf), None
-    )
-
-
-def _found(annotation: Any, kind: type[OneOf]) -> Iterator[OneOf]:
+def _choices(annotation: Any) -> Iterator[OneOf]:
     if get_origin(annotation) is Annotated:
-        yield from (item for item in annotation.__metadata__ if isinstance(item, kind))
+        yield from (item for item in annotation.__metadata__ if isinstance(item, OneOf))
     for inner in get_args(annotation):
-        yield from _found(inner, kind)
+        yield from _choices(inner)
 
 
 def _found_models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
 from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tidewaiter.config.errors import ExpressionError, PropertyError
 
@@ -83,35 +83,37 @@ class OneOf:
     """
     Annotation for a property that holds one of several typed specs, selected by ``type``.
 
-    ``Annotated[TaskSpec, OneOf((Log, Return))]`` accepts every name of every given spec; an unknown name is the error
-    ``unknown_type`` whose context lists the names there are.
+    ``Annotated[TaskSpec, OneOf((Log, Return))]`` accepts every name of every given spec. Its own errors are
+    ``type_missing`` and ``type_unknown``, the latter with the names there are. Only specs that a document uses are ever
+    made ready by pydantic: most flows use few of many, and a command should start at once.
     """
 
     def __init__(self, specs: Sequence[type[TypedSpec]]) -> None:
         self._specs = tuple(specs)
-        self._tags = {name: spec.__name__ for spec in specs for name in spec.accepted_names()}
+        self._by_name = {name: spec for spec in specs for name in spec.accepted_names()}
 
-    @property
-    def specs(self) -> tuple[type[TypedSpec], ...]:
-        """The specs to choose from."""
-        return self._specs
-
-    @property
-    def names(self) -> Mapping[str, str]:
-        """Every accepted type name and the name of the spec class it selects."""
-        return self._tags
-
-    def _tag(self, value: Any) -> str | None:
-        if isinstance(value, TypedSpec):
-            return type(value).__name__
+    def selected(self, value: Any) -> type[TypedSpec] | None:
+        """The spec that the ``type`` of *value* selects, None without one."""
         written = value.get("type") if isinstance(value, Mapping) else None
-        if isinstance(written, str):
-            return self._tags.get(written, f"?{written}")
-        return None
+        return self._by_name.get(written) if isinstance(written, str) else None
 
-    def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        choices = {spec.__name__: handler.generate_schema(spec) for spec in self._specs}
-        return core_schema.tagged_union_schema(choices, self._tag)
+    def _validate(self, value: Any, info: ValidationInfo) -> TypedSpec:
+        if isinstance(value, TypedSpec):
+            return value
+        spec = self.selected(value)
+        if spec is None and isinstance(value, Mapping) and isinstance(value.get("type"), str):
+            raise PydanticCustomError("type_unknown", "unknown type", {"known": list(self._by_name)})
+        if spec is None:
+            raise PydanticCustomError("type_missing", "type is missing")
+        return spec.model_validate(value, context=info.context, by_alias=True, by_name=False)
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_plain_validator_function(self._validate)
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        for spec in self._specs:
+            spec.model_rebuild()
+        return {"anyOf": [handler(spec.__pydantic_core_schema__) for spec in self._specs]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ own, and runs pytest there on a copy of the tests without the sources beside the
 the benchmark's own tests.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -36,7 +37,9 @@ def main(arguments: list[str]) -> int:
         wheel = built(place)
         python = installed(place, wheel)
         copied(place / "tree")
-        return subprocess.run([python, "-m", "pytest", *(arguments or ALL)], cwd=place / "tree", check=False).returncode
+        environment = {"TIDEWAITER_CORPUS": str(ROOT.parent / "shared" / "corpus"), **os.environ}
+        command = [python, "-m", "pytest", *(arguments or ALL)]
+        return subprocess.run(command, cwd=place / "tree", env=environment, check=False).returncode
 
 
 def built(place: Path) -> Path:

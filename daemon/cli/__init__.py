@@ -20,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Run the command line and give the exit code. A verb's code is loaded when it is called, so that each starts fast.
     """
     options = make_parser().parse_args(arguments)
+    # pydantic looks through every installed package for plugins; it is told before it is loaded that there are none.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     module, _, function = options.handler.partition(":")
     try:
         code: int = getattr(importlib.import_module(module), function)(options)

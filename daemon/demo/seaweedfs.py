@@ -23,6 +23,7 @@ _PARTS = ("master", "volume", "filer", "s3", "admin")
 _GRPC = 10_000
 _START_SECONDS = 30
 _START_ATTEMPTS = 5
+_DIES_WITH_US = ("setpriv", "--pdeathsig=KILL") if shutil.which("setpriv") else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ def seaweedfs(folder: Path, *options: str) -> Iterator[Store]:
     environment = {
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY_ID,
+        "GOMEMLIMIT": "256MiB",
         "HOME": str(folder),
         "PATH": os.defpath,
     }
@@ -118,11 +120,11 @@ def _is_free(port: int) -> bool:
 def running(command: list[str], log: Path, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """
     Run a program in a session of its own while the block lasts, with *environment* and no other variable; at the end it
-    is killed. Works in the folder of its *log*.
+    is killed, as it is when this process is. Works in the folder of its *log*.
     """
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own command, no shell
-            command,
+            [*_DIES_WITH_US, *command],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,

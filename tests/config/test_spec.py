@@ -73,9 +73,12 @@ def test_no_other_name_selects_a_type(written: object) -> None:
         FRUIT.validate_python({"id": "a", "type": written})
 
 
-def test_one_of_knows_its_names() -> None:
-    """The names there are can be listed, for hints and schemas."""
-    assert OneOf((Apple, Pear)).names["fruit.Pear"] == "Pear"
+def test_one_of_selects_by_any_name() -> None:
+    """Each accepted name selects its spec; an unknown one selects none."""
+    choice = OneOf((Apple, Pear))
+
+    assert choice.selected({"type": "fruit.Pear"}) is Pear
+    assert choice.selected({"type": "fruit.Plum"}) is None
 
 
 def test_an_old_name_outside_the_plugins_has_no_short_one() -> None:

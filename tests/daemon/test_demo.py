@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
+import tidewaiter.daemon.demo
 from tidewaiter.config.errors import TidewaiterError
 from tidewaiter.daemon.demo.seaweedfs import seaweedfs
 from tidewaiter.daemon.demo.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 CLI = (sys.executable, "-m", "tidewaiter.daemon")
-SCRIPT = ROOT / "daemon/demo/files/repository/scripts/clean_messy_dataset.py"
+FILES = Path(tidewaiter.daemon.demo.__file__).parent / "files"
+SCRIPT = FILES / "repository/scripts/clean_messy_dataset.py"
 MISLEADING = {
     "AWS_PROFILE": "nobody",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",

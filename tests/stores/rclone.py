@@ -1,5 +1,6 @@
 """A weak S3 store for tests: `rclone serve s3`, which ignores the conditions on copies and deletes."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,8 @@ def rclone(folder: Path) -> Iterator[Store]:
         keys = f"--auth-key={ACCESS_KEY_ID},{SECRET_KEY_ID}"
         options = ["--config=/dev/null", "--low-level-retries=1", "--vfs-cache-mode=off", keys]
         command = [program("rclone"), "serve", "s3", f"--addr=127.0.0.1:{port}", *options, ":memory:"]
-        with running(command, log) as process:
-            if answers(f"http://127.0.0.1:{port}/", process):
+        with running(command, log, {"HOME": str(folder), "PATH": os.defpath}) as process:
+            if answers(port, "/", process):
                 yield Store(f"http://127.0.0.1:{port}")
                 return
     raise RuntimeError(f"rclone does not start:\n{log.read_text()[-2000:]}")

@@ -33,7 +33,7 @@ def refused(**properties: Any) -> str:
     with pytest.raises(ValidationError) as caught:
         s3(**properties)
     (error,) = caught.value.errors()
-    return " ".join([*map(str, error["loc"][1:]), error["msg"]])
+    return " ".join([*map(str, error["loc"]), error["msg"]])
 
 
 MOVE = {"action": "MOVE", "prefix": "raw/", "moveTo": {"key": "archive"}}
