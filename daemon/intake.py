@@ -193,7 +193,7 @@ class Intake:
         looking = self.watch.looking and not self.paused and time.monotonic() >= self._due
         if standing.live or looking:
             async with self.port.connect(spec.connection(), spec.bucket) as bucket:
-                await self._probe(bucket, spec)
+                await self._probe(bucket, spec, standing.live)
                 self._take_up(standing.live, source, spec)
                 if looking:
                     await self._look(bucket, source, spec, self._room(spec, standing))
@@ -225,9 +225,11 @@ class Intake:
             raise BucketError(reason, "choose a moveTo outside the watched prefix", cause="MoveIntoItself")
         return spec
 
-    async def _probe(self, bucket: Bucket, spec: BucketTrigger) -> None:
-        """Make sure that the action is safe on this store; without an action there is nothing to ask."""
-        if spec.action != "NONE":
+    async def _probe(self, bucket: Bucket, spec: BucketTrigger, live: Sequence[Detection]) -> None:
+        """
+        Make sure that the action is safe on this store; without one, also of earlier claims, there is nothing to ask.
+        """
+        if {spec.action, *(detection.action for detection in live)} != {"NONE"}:
             self.capabilities = await self.port.probes.of(bucket, spec)
             check_capabilities(spec.action, self.capabilities, allow_unconditional=spec.allow_unconditional_delete)
 
@@ -311,7 +313,6 @@ class Intake:
                 "action_blocked", trigger=str(self.watch.key), key=detection.key, error=error.message, hint=error.hint
             )
             await detections.block(detection, error.message)
-        self._due = min(self._due, time.monotonic() + delay.total_seconds())
 
     def _hopeless(self, detection: Detection, error: TidewaiterError) -> bool:
         """
