@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,18 @@ def commands(program: str) -> list[str]:
 def test_shown_flows_load(text: str) -> None:
     """A flow in the documentation is valid."""
     assert parse_flow(text, "README.md", Expressions()).tasks
+
+
+def test_the_shown_flow_runs(tmp_path: Path) -> None:
+    """The README's flow does what it is shown for, on a file of three lines."""
+    flow = next(text for _, text in blocks("yaml") if text.startswith("id:"))
+    (tmp_path / "flow.yaml").write_text(flow)
+    (tmp_path / "data.csv").write_text("a\nb\nc\n")
+    command = [sys.executable, "-m", "tidewaiter.daemon", "test", "flow.yaml", "--object", "data.csv", "--output", "out"]
+
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+
+    assert (tmp_path / "out/work/summary.txt").read_text() == "raw/data.csv has 3 lines\n"
 
 
 @pytest.mark.parametrize("text", [text for _, text in blocks("yaml") if text.startswith("# settings")])
