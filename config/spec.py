@@ -113,7 +113,7 @@ class OneOf:
     def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         for spec in self._specs:
             spec.model_rebuild()
-        return {"anyOf": [handler(spec.__pydantic_core_schema__) for spec in self._specs]}
+        return handler(core_schema.union_schema([spec.__pydantic_core_schema__ for spec in self._specs]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,7 @@ class App:
         # Before the first step: what it starts must not be taken for the leftovers of a crash.
         if recovered := await self._executor.recover():
             _log.warning("executions_recovered", executions=recovered)
+        await self._executor.sweep()
         logs = self._loop("logs", self._flush_logs)
         self._journal.logs.notify = lambda: self._clock.alarm("logs")(_LOG_DELAY, logs.wake)
         for loop in (logs, self._executor_loop):
@@ -220,9 +221,12 @@ class App:
         return 1 if self._executor.failed or self._intakes.troubled else 0
 
     async def _settled(self) -> bool:
-        if self._executor.running or not self._intakes.settled:
+        """Whether nothing is left: the journal is asked first, so that what it hands over meanwhile is seen after."""
+        if await self._journal.executions.unfinished() or await self._journal.detections.untouched(
+            self._intakes.working
+        ):
             return False
-        return not await self._journal.executions.runnable()
+        return not self._executor.running and self._intakes.settled
 
     async def _execute(self) -> timedelta | None:
         return await self._executor.step()

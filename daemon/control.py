@@ -26,7 +26,7 @@ class Control:
     """
     Operator requests. Without a daemon they take effect at its next start, but for `poll`, which needs one.
 
-    *wake_executor* and *poll_trigger* are the daemon's; *triggers* gives those it knows.
+    *wake_executor* and *poll_trigger* are the daemon's.
     """
 
     journal: Journal

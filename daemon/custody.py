@@ -44,9 +44,11 @@ class Custody:
         """
         reading = detection.state is DetectionState.CLAIMED
         if reading:
-            if not await self._store(detection):
-                return False
+            stored = await self._store(detection)
             detection = await self._current(detection)
+            if not stored:
+                progress = await self.detections.progress(detection.batch_id)
+                return not progress.to_read and progress.read > 0
         progress = await self.detections.progress(detection.batch_id)
         if not progress.to_read:
             await self._settle(detection)

@@ -6,7 +6,7 @@ clean stop.
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -16,14 +16,13 @@ from tidewaiter.config.errors import TidewaiterError
 from tidewaiter.daemon.database import DatabaseError
 from tidewaiter.daemon.flows import AnyFlow, parse_flow
 from tidewaiter.daemon.journal.executions import Candidate
+from tidewaiter.daemon.journal.patience import until_recorded
 from tidewaiter.daemon.loop import Crashed, supervised
 from tidewaiter.daemon.records import Execution, ExecutionState
 from tidewaiter.daemon.run import Run, Workplace
 from tidewaiter.tasks.process import kill_survivors
 
 _log = structlog.get_logger("tidewaiter.executor")
-
-_JOURNAL_RETRY = timedelta(seconds=1)
 
 
 @dataclass(slots=True)
@@ -59,6 +58,14 @@ class Executor:
                     await asyncio.to_thread(kill_survivors, run.id)
             await executions.requeue(execution.id, counted=True)
         return len(left)
+
+    async def sweep(self) -> None:
+        """Remove working directories that a crash left of executions that had ended."""
+        folders = await asyncio.to_thread(lambda: list(self.place.work.iterdir()) if self.place.work.is_dir() else [])
+        for folder in folders:
+            execution = await self.place.journal.executions.get(folder.name)
+            if execution is None or execution.state.ended:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def step(self) -> timedelta | None:
         """Start what may start now, and end what somebody asked to kill."""
@@ -147,25 +154,15 @@ class Executor:
                 self.failed += state is ExecutionState.FAILED
                 _log.info("execution_ended", state=state.value)
             except asyncio.CancelledError:
-                await self._persist(lambda: self._interrupted(execution))
+                await until_recorded(lambda: self._interrupted(execution))
             except TidewaiterError as error:
                 # The journal or the disk failed, not the flow: the execution goes back to where it was.
-                await self._persist(lambda: self._put_back(execution), error)
+                _log.error("execution_interrupted", error=error.message, hint=error.hint)
+                await until_recorded(lambda: self._put_back(execution))
             finally:
                 self._running.pop(execution.id, None)
         self.on_end(execution)
         self.wake()
-
-    async def _persist(self, record: Callable[[], Awaitable[None]], error: TidewaiterError | None = None) -> None:
-        """Call *record* until the journal takes it: a full disk delays the record, it does not lose it."""
-        while True:
-            if error is not None:
-                _log.error("journal_unavailable", error=error.message, hint=error.hint)
-                await asyncio.sleep(_JOURNAL_RETRY.total_seconds())
-            try:
-                return await record()
-            except TidewaiterError as again:
-                error = again
 
     async def _put_back(self, execution: Execution) -> None:
         await self.place.journal.executions.requeue(execution.id, counted=False)

@@ -5,6 +5,7 @@ Per trigger: look for new objects, claim what there is room for, and see every c
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -28,7 +29,6 @@ from tidewaiter.daemon.storage import Storage
 from tidewaiter.triggers.bucket import (
     Bucket,
     BucketError,
-    BucketUnavailableError,
     Capabilities,
     Connect,
 )
@@ -37,21 +37,8 @@ from tidewaiter.triggers.settle import check_capabilities
 
 _log = structlog.get_logger("tidewaiter.intake")
 _POLL = ""
-# Failures that say nothing about a single object: waiting and the operator mend them.
-_GENERAL = frozenset(
-    {
-        "AccessDenied",
-        "ExpiredToken",
-        "InvalidAccessKeyId",
-        "InvalidToken",
-        "NoCredentials",
-        "NoSuchBucket",
-        "PermanentRedirect",
-        "RequestTimeTooSkewed",
-        "SignatureDoesNotMatch",
-        "UnsafeDelete",
-    }
-)
+# Failures that are about one object; what concerns the store as a whole is tried for as long as it takes.
+_ABOUT_OBJECT = frozenset({"InvalidObjectState", "InvalidRequest", "MethodNotAllowed"})
 _NOTHING = Capabilities(delete_if_match=False, copy_source_if_match=False, copy_if_none_match=False, versioning=False)
 _MANY_FAILING = 100
 _UNFINISHED = frozenset({DetectionState.CLAIMED, DetectionState.STORED, DetectionState.COPIED})
@@ -73,6 +60,7 @@ class Port:
     attempts: int
     action_timeout: timedelta
     crashed: Crashed
+    archiving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,9 +268,12 @@ class Intake:
 
     async def _advance(self, detection: Detection, source: Source, spec: BucketTrigger) -> bool:
         async with self.port.connect(spec.connection(), detection.bucket) as bucket:
-            capabilities = self.capabilities or _NOTHING
+            asked = detection.action != "NONE"
+            capabilities = await self.port.probes.of(bucket, spec) if asked else _NOTHING
             custody = Custody(source, spec, bucket, capabilities, self.port.journal.detections, self.port.storage)
-            return await custody.advance(detection)
+            # Where a copy cannot refuse to overwrite, two of ours must not look at one destination at the same time.
+            async with nullcontext() if capabilities.copy_if_none_match or not asked else self.port.archiving:
+                return await custody.advance(detection)
 
     async def _setback(self, identifier: str, source: Source, error: TidewaiterError) -> None:
         """Note that a step failed, when to try again, and let go of what must not wait for it."""
@@ -304,6 +295,7 @@ class Intake:
             )
             await detections.close(source, detection, DetectionState.PARKED, str(error))
             self._problems.pop(identifier, None)
+            self.wake()
             return
         delay = min(self.port.backoff * (1 << min(detection.attempts, 20)), self.port.maximum)
         due = timestamp(datetime.now(UTC) + delay)
@@ -315,11 +307,8 @@ class Intake:
             await detections.block(detection, error.message)
 
     def _hopeless(self, detection: Detection, error: TidewaiterError) -> bool:
-        """
-        Whether to park an object: the store refuses this one. What concerns the whole store is tried for as long as
-        it takes.
-        """
-        if not isinstance(error, BucketError) or isinstance(error, BucketUnavailableError) or error.cause in _GENERAL:
+        """Whether to park an object: the store refuses this one, and not because of anything that waiting mends."""
+        if not isinstance(error, BucketError) or error.cause not in _ABOUT_OBJECT:
             return False
         return error.cause == "InvalidObjectState" or detection.attempts + 1 >= self.port.attempts
 
@@ -345,10 +334,10 @@ class Intake:
             )
         elif self._reported != "?":
             _log.info("trigger_recovered", trigger=str(self.watch.key))
-        self._reported = cause
         await self.port.journal.triggers.report(
             self.watch.key, cause, problem.message if problem else None, problem.hint if problem else None
         )
+        self._reported = cause
 
 
 def _monotonic(moment: str) -> float:

@@ -44,6 +44,7 @@ class Intakes:
     flows: FlowSet = field(default_factory=FlowSet)
     _served: dict[TriggerKey, _Served] = field(default_factory=dict)
     _reported: tuple[Problem, ...] = ()
+    _stopped: bool = False
 
     async def step(self) -> timedelta | None:
         """Look whether flow files came, went or changed, and serve what they define now."""
@@ -58,6 +59,8 @@ class Intakes:
         Raises:
             ConfigError: at the first time, one of the paths does not exist.
         """
+        if self._stopped:
+            return
         before = self.flows
         try:
             flows = await asyncio.to_thread(load_flows, self.paths, self.port.expressions, before)
@@ -77,6 +80,7 @@ class Intakes:
 
     async def stop(self) -> None:
         """End every intake. Safe to call twice."""
+        self._stopped = True
         for served in list(self._served.values()):
             await served.stop()
 
@@ -101,6 +105,11 @@ class Intakes:
     def keys(self) -> list[TriggerKey]:
         """The triggers in service."""
         return list(self._served)
+
+    @property
+    def working(self) -> list[TriggerKey]:
+        """The triggers in service that nothing keeps from working."""
+        return [key for key, served in self._served.items() if not served.intake.troubled]
 
     @property
     def settled(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import structlog
 
 Mask = Callable[[str], str]
-_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 
 def set_up(form: Literal["json", "console"] | None, level: str, mask: Mask) -> None:

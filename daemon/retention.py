@@ -24,7 +24,8 @@ class Retention:
     """
     Deletes executions that ended longer ago than *succeeded* or *failed* says (None: never), with their files.
 
-    The files go first: a crash between the two leaves an execution without files, which the next `step` finds again.
+    The rows go first, in a transaction that sees whether a replay still needs the bytes; a crash between the two leaves
+    files that nobody knows, never an execution whose files are gone.
     """
 
     journal: Journal
@@ -45,8 +46,8 @@ class Retention:
         before = timestamp(datetime.now(UTC) - age)
         expired = await self.journal.executions.expired(states, before, _AT_ONCE)
         for execution in expired:
-            await asyncio.to_thread(shutil.rmtree, self._folder(execution), ignore_errors=True)
-            await self.journal.executions.forget(execution)
+            if await self.journal.executions.forget(execution):
+                await asyncio.to_thread(shutil.rmtree, self._folder(execution), ignore_errors=True)
         return len(expired)
 
     def _folder(self, execution: Execution) -> str:

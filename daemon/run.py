@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ import structlog
 from tidewaiter.config.errors import TidewaiterError
 from tidewaiter.config.expression import Expressions, Scope
 from tidewaiter.config.fields import format_duration
-from tidewaiter.config.flow import TaskSpec
+from tidewaiter.config.flow import TaskSpec, TriggerSpec
 from tidewaiter.config.spec import concrete
 from tidewaiter.daemon.database import DatabaseError
 from tidewaiter.daemon.flows import AnyFlow
 from tidewaiter.daemon.journal import Journal
+from tidewaiter.daemon.journal.patience import until_recorded
 from tidewaiter.daemon.records import Detection, Execution, ExecutionState, LogLine, TaskRun, TaskRunState, now
 from tidewaiter.daemon.scope import Host, execution_variables, nested, task_scope
 from tidewaiter.daemon.storage import ExecutionFiles, Storage
@@ -82,15 +84,15 @@ class Run:
             await self._sequence(self.flow.errors, "", None)
         result = self._with_outputs(result)
         state = ExecutionState(result.state)
-        await self.place.journal.logs.flush()
-        await self.place.journal.executions.end(self.execution.id, state, result.outputs, result.error)
+        executions = self.place.journal.executions
+        await until_recorded(self.place.journal.logs.flush)
+        await until_recorded(partial(executions.end, self.execution.id, state, result.outputs, result.error))
         await asyncio.to_thread(_remove, [self._folder])
         return state
 
     def _labelled(self) -> Result | None:
         """Render the labels, the trigger's before the flow's (kestra.md §1.3); gives a result only when that fails."""
-        trigger = next((item for item in self.flow.triggers if item.id == self.execution.trigger_id), None)
-        labels = {**self.flow.labels, **(trigger.labels if trigger else {})}
+        labels = {**self.flow.labels, **(self._trigger.labels if self._trigger else {})}
         scope = Scope(self._variables, {"secret": self.place.host.secrets.get})
         try:
             rendered = {name: self.place.expressions.render(text, scope) for name, text in labels.items()}
@@ -99,6 +101,11 @@ class Run:
             return Result("FAILED", error=f"labels: {error.message}")
         self._variables["labels"] = nested(rendered)
         return None
+
+    @property
+    def _trigger(self) -> TriggerSpec | None:
+        """The trigger of the execution, None for a run by hand."""
+        return next((trigger for trigger in self.flow.triggers if trigger.id == self.execution.trigger_id), None)
 
     @property
     def _own_run(self) -> TaskRun:
@@ -142,11 +149,10 @@ class Run:
         state = TaskRunState(result.state)
         error = self.place.host.secrets.mask(result.error) if result.error else None
         journal = self.place.journal
-        # Handed in together, log and result share one fsync.
-        # A result that is there is recorded, even if the execution is interrupted at this very moment.
-        await asyncio.shield(
-            asyncio.gather(journal.logs.flush(), journal.executions.end_task(run, state, result.outputs, error))
-        )
+        ending = partial(journal.executions.end_task, run, state, result.outputs, error)
+        # Handed in together, log and result share one fsync. A result that is there is recorded, even if the disk is
+        # full or the execution is interrupted at this very moment.
+        await asyncio.shield(asyncio.gather(until_recorded(journal.logs.flush), until_recorded(ending)))
         if isinstance(task, WorkingDirectory):
             # Not before its result is recorded: after a crash the outputs are taken from the directory once more.
             await asyncio.to_thread(_remove, [self._folder / run.id, self._folder / f"{run.id}.home"])
@@ -154,7 +160,8 @@ class Run:
 
     async def _guarded(self, task: TaskSpec, run: TaskRun, directory: Path | None) -> Result:
         """Do the task; whatever goes wrong in it becomes a FAILED result with the reason in its log."""
-        log = _TaskLog(self.place, run, task.log_level or "INFO")
+        trigger = self._trigger
+        log = _TaskLog(self.place, run, task.log_level or (trigger.log_level if trigger else None) or "INFO")
         try:
             if isinstance(task, WorkingDirectory):
                 result = await self._working_directory(task, run, log)

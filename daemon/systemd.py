@@ -1,4 +1,4 @@
-"""What systemd offers a service: readiness, watchdog, credentials (sd_notify(3), systemd.exec(5))."""
+"""What systemd offers a service: readiness, state directory, credentials (sd_notify(3), systemd.exec(5))."""
 
 import socket
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
 """``tidewaiter executions``."""
 
 import argparse
+import json
 import shutil
 import time
 from pathlib import Path, PurePosixPath
@@ -140,7 +141,7 @@ def outputs(options: argparse.Namespace) -> int:
     for task, given in [*values.items(), ("(flow)", item["outputs"])]:
         for name, value in given.items():
             if name not in {"outputFiles", "uris"}:
-                say(f"{task}.{name} = {printable(str(value))}")
+                say(f"{task}.{name} = {printable(json.dumps(value, ensure_ascii=False))}")
     for name, uri in stored_files(item["taskRuns"], item["outputs"]).items():
         say(f"{printable(name)}  {uri}")
     return 0
@@ -169,8 +170,13 @@ def save(settings: Settings, files: dict[str, str], folder: Path) -> int:
         if name.startswith("/") or ".." in parts:
             raise TidewaiterError(f"'{name}' would leave {folder}")
         target = folder.joinpath(*parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(storage.path(uri), target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(storage.path(uri), target)
+        except OSError as error:
+            raise TidewaiterError(
+                f"cannot write {target}: {error.strerror}", "choose another --output folder"
+            ) from error
     return len(files)
 
 

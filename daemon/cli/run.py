@@ -8,6 +8,7 @@ from tidewaiter.config.errors import ConfigError, Problem
 from tidewaiter.config.expression import Expressions
 from tidewaiter.daemon.app import App, make_host
 from tidewaiter.daemon.cli.options import settings_from
+from tidewaiter.daemon.flows import flow_files
 from tidewaiter.daemon.logs import set_up
 
 
@@ -18,6 +19,9 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(
             [Problem("--flows", 0, 0, "no folder of flows is given", "tidewaiter run --flows DIR, or TIDEWAITER_FLOWS")]
         )
+    if options.once and not flow_files(settings.flows):
+        where = ", ".join(map(str, settings.flows))
+        raise ConfigError([Problem(where, 0, 0, "there are no flow files here", "they end in .yaml or .yml")])
     # Keys in logs, manifests and stored objects are for this user's eyes.
     os.umask(0o077)
     host = make_host(settings, os.environ)

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="tidewaiter-test-") as folder:
         settings = settings.model_copy(update={"state_dir": Path(folder)})
         host = make_host(settings, os.environ)
-        set_up("console", "error", host.secrets.mask)
+        set_up("console", "critical", host.secrets.mask)
         return asyncio.run(_Trial(settings, file, trigger, options).carry_out(objects, expressions, host))
 
 

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -175,7 +175,9 @@ class SqliteDatabase:
             for job in jobs:
                 job.error = job.error or failure
             if self._writing.in_transaction:
-                self._writing.execute("ROLLBACK")
+                # If this cannot be undone, the next transaction fails to begin; the thread must live to say so.
+                with suppress(sqlite3.Error):
+                    self._writing.execute("ROLLBACK")
 
     def _attempt(self, job: _Job) -> None:
         self._writing.execute("SAVEPOINT job")

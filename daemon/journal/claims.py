@@ -89,7 +89,9 @@ def arrival(item: S3Object, seen: Row | None, live: Row | None) -> Arrival | Non
         replaceable = live["state"] == DetectionState.PARKED or live["blocked"]
         if not replaceable or identity == (live["etag"], live["last_modified"]):
             return None
-        return Arrival(item, change, live["id"])
+        # What was parked was never read, so its successor is what it was.
+        parked = live["state"] == DetectionState.PARKED
+        return Arrival(item, live["change_type"] if parked else change, live["id"])
     if seen is not None and identity == (seen["etag"], seen["last_modified"]):
         return None
     return Arrival(item, change)

@@ -1,7 +1,7 @@
 """Claims on objects, and what became of them (reliability.md §3)."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,6 +160,11 @@ class Detections:
         rows = await self._database.read(lambda tx: tx.all("live_triggers"))
         return {TriggerKey.parse(row["trigger_key"]): row["flow_revision"] for row in rows}
 
+    async def untouched(self, triggers: Collection[TriggerKey]) -> bool:
+        """Whether claims of any of *triggers* have work left that has not failed yet."""
+        rows = await self._database.read(lambda tx: tx.all("untouched_triggers"))
+        return any(TriggerKey.parse(row["trigger_key"]) in triggers for row in rows)
+
     async def batch(self, batch_id: str) -> list[Detection]:
         """The detections of one execution, in key order."""
         rows = await self._database.read(lambda tx: tx.all("batch_detections", batch_id=batch_id))
@@ -232,7 +237,9 @@ class Detections:
 
         def work(tx: Transaction) -> bool:
             won = self._close(tx, detection.id, state, error)
-            if won and state is DetectionState.GONE:
+            # Content that nobody read leaves no trace: whatever is at the key next is a creation still.
+            unread = state is DetectionState.SUPERSEDED and detection.change_type == "CREATE"
+            if won and (state is DetectionState.GONE or unread):
                 tx.run("delete_seen", trigger_key=detection.trigger, bucket=detection.bucket, object_key=detection.key)
             return won and self._launch(tx, source, detection.batch_id)
 

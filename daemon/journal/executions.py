@@ -63,6 +63,10 @@ class Executions:
         """Executions in state RUNNING."""
         return [_execution(row) for row in await self._database.read(lambda tx: tx.all("running_executions"))]
 
+    async def unfinished(self) -> bool:
+        """Whether an execution runs, or could start now."""
+        return bool(await self.running() or await self.runnable())
+
     async def to_kill(self) -> list[Execution]:
         """Executions that an operator wants killed and that have not ended."""
         return [_execution(row) for row in await self._database.read(lambda tx: tx.all("executions_to_kill"))]
@@ -123,15 +127,21 @@ class Executions:
         )
         return [_execution(row) for row in rows]
 
-    async def forget(self, execution: Execution) -> None:
-        """Delete an execution with its task runs, its log and its detections. Idempotent."""
+    async def forget(self, execution: Execution) -> bool:
+        """
+        Delete an execution with its task runs, its log and its detections; False while a replay of it exists, which
+        reads the same bytes. Idempotent.
+        """
 
-        def work(tx: Transaction) -> None:
-            for name in ("delete_logs", "delete_task_runs", "delete_execution"):
+        def work(tx: Transaction) -> bool:
+            if not tx.run("delete_execution", id=execution.id):
+                return False
+            for name in ("delete_logs", "delete_task_runs"):
                 tx.run(name, id=execution.id)
             tx.run("delete_detections", batch_id=execution.batch_id)
+            return True
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     async def get(self, execution_id: str) -> Execution | None:
         """The execution with that id, or None."""

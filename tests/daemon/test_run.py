@@ -2,13 +2,13 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from workshop.builders import Workshop, until
 
-from tidewaiter.daemon.database import DatabaseFullError
 from tidewaiter.daemon.database.sqlite import SqliteDatabase
 from tidewaiter.daemon.records import Execution, TaskRun, TaskRunState, task_run_id
 
@@ -322,17 +322,23 @@ async def test_a_cancelled_run_leaves_no_process_and_no_end(workshop: Workshop, 
     assert not (tmp_path / "late").exists()
 
 
-async def test_a_journal_that_fails_is_not_the_tasks_fault(workshop: Workshop, database: SqliteDatabase) -> None:
-    """With a full disk no result is invented, not even inside a working directory."""
+async def test_a_full_disk_delays_a_result_and_does_not_undo_it(
+    workshop: Workshop, database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that has ended is recorded when there is space again, and not run a second time."""
+    monkeypatch.setattr("tidewaiter.daemon.journal.patience._PAUSE", timedelta(milliseconds=10))
     big = shell("a", """python3 -c 'print("::{\\"outputs\\":{\\"x\\":\\"" + "y" * 3000000 + "\\"}}::")'""")
     execution = await workshop.execution(tasks(together("w", big)))
     await workshop.journal.executions.start(execution)
     run = await workshop.prepared(execution)
     pages = database._writing.execute("PRAGMA page_count").fetchone()[0]
     database._writing.execute(f"PRAGMA max_page_count = {pages + 50}")
-    with pytest.raises(DatabaseFullError):
-        await run.carry_out()
+    running = asyncio.create_task(run.carry_out())
+    await asyncio.wait({running}, timeout=1)
     assert await states(workshop, execution) == {"w": "RUNNING", "w/a": "RUNNING"}
+    database._writing.execute("PRAGMA max_page_count = 1073741823")
+    assert await running == "SUCCESS"
+    assert [r.attempt for r in await workshop.journal.executions.task_runs(execution.id)] == [1, 1]
 
 
 async def test_one_execution_cannot_read_anothers_files(workshop: Workshop) -> None:

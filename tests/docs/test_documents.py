@@ -42,7 +42,7 @@ def test_the_shown_flow_runs(tmp_path: Path) -> None:
     flow = next(text for _, text in blocks("yaml") if text.startswith("id:"))
     (tmp_path / "flow.yaml").write_text(flow)
     (tmp_path / "data.csv").write_text("a\nb\nc\n")
-    command = [sys.executable, "-m", "tidewaiter.daemon", "test", "flow.yaml", "--object", "data.csv", "--output", "out"]
+    command = [sys.executable, "-m", "tidewaiter.daemon", "test", "flow.yaml", "--object=data.csv", "--output=out"]
 
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
 

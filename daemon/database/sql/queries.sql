@@ -56,6 +56,9 @@ WHERE trigger_key = :trigger_key AND state IN ('CLAIMED', 'STORED', 'COPIED') OR
 SELECT DISTINCT trigger_key, MAX(flow_revision) AS flow_revision FROM detection
 WHERE state IN ('CLAIMED', 'STORED', 'COPIED') GROUP BY trigger_key;
 
+-- name: untouched_triggers
+SELECT DISTINCT trigger_key FROM detection WHERE state IN ('CLAIMED', 'STORED', 'COPIED') AND next_try IS NULL;
+
 -- name: detection
 SELECT * FROM detection WHERE id = :id;
 
@@ -171,13 +174,15 @@ WHERE ended_at < :before AND state IN (:state, :other_state)
   AND NOT EXISTS (
     SELECT 1 FROM detection d WHERE d.batch_id = e.batch_id AND d.state IN ('CLAIMED', 'STORED', 'COPIED')
   )
-  AND NOT EXISTS (
-    SELECT 1 FROM execution r WHERE r.batch_id = e.batch_id AND r.id <> e.id AND (r.ended_at IS NULL OR r.ended_at >= :before)
-  )
+  AND (original_id IS NOT NULL OR NOT EXISTS (SELECT 1 FROM execution r WHERE r.batch_id = e.batch_id AND r.id <> e.id))
 ORDER BY ended_at LIMIT :limit;
 
 -- name: delete_execution
-DELETE FROM execution WHERE id = :id;
+DELETE FROM execution
+WHERE id = :id AND (
+    original_id IS NOT NULL
+    OR NOT EXISTS (SELECT 1 FROM execution r WHERE r.batch_id = execution.batch_id AND r.id <> execution.id)
+);
 
 -- name: delete_task_runs
 DELETE FROM task_run WHERE execution_id = :id;
