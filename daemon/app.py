@@ -221,10 +221,13 @@ class App:
         return 1 if self._executor.failed or self._intakes.troubled else 0
 
     async def _settled(self) -> bool:
-        """Whether nothing is left: the journal is asked first, so that what it hands over meanwhile is seen after."""
-        if await self._journal.executions.unfinished() or await self._journal.detections.untouched(
-            self._intakes.working
-        ):
+        """
+        Whether nothing is left. Asked in the order in which work is handed on, from claims to executions, so that
+        what moves meanwhile is met again; what is in hand is looked at last.
+        """
+        if await self._journal.detections.untouched(self._intakes.working):
+            return False
+        if await self._journal.executions.unfinished():
             return False
         return not self._executor.running and self._intakes.settled
 

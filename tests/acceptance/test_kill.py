@@ -166,8 +166,8 @@ async def test_killed_again_and_again(daemon: Daemon, objects: Any) -> None:
     assert sorted(item["trigger"]["objects"][0]["key"] for item in executions) == keys
     assert {item["state"] for item in executions} == {"SUCCESS"}
     assert sorted({line.split()[0] for line in daemon.done()}) == keys
-    # A kill may hit a task after its line and before its result; that task runs once more, and no other.
+    # A kill may hit a task before its line or after it; that task runs once more, and no other.
     repeated = [line for line in daemon.done() if not line.endswith(" 1")]
-    assert len(daemon.done()) == len(keys) + len(repeated)
+    assert len(set(daemon.done())) == len(daemon.done()) <= len(keys) + len(repeated)
     assert len(repeated) <= KILLS
     assert sorted(await objects.keys()) == [f"archive/{number:02}" for number in range(OBJECTS)]
