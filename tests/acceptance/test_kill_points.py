@@ -16,7 +16,7 @@ from stores.seaweedfs import Store
 
 POINTS = 40
 AT_ONCE = 3
-TRIES = 5
+TRIES = 8
 # What the journal, the storage and the connections do; others change nothing that outlives the process.
 CALLS = ("pwrite64", "write", "ftruncate", "fsync", "fdatasync", "rename", "unlink", "sendto", "recvfrom")
 _CALL = re.compile(r"^(\d+) +(\w+)\((.*)")
@@ -114,10 +114,12 @@ async def test_killed_at_every_point(daemons: Callable[..., Daemon], seaweedfs: 
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def kill(number: int, point: Point) -> bool:
-        # How often threads wake each other differs from run to run: one that ends sooner is killed a little earlier.
+        # How often threads wake each other differs from run to run, the more the later: one that ends sooner is killed
+        # somewhat earlier.
         for sooner in range(TRIES):
             run = Run(daemons(seaweedfs), objects, f"point-{number}-{sooner}")
-            if await run.killed_at(Point(point.name, point.number - sooner)):
+            earlier = point.number - sooner * max(1, point.number // 20)
+            if await run.killed_at(Point(point.name, earlier)):
                 return True
         return False
 
