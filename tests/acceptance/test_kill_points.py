@@ -89,7 +89,9 @@ class Run:
         assert await self.daemon.once() == 0, self.daemon.last_words()
         item = await self.daemon.execution()
         assert item["state"] == "SUCCESS"
-        assert await self.objects.keys(self.prefix.split("/")[0] + "/") == [f"{self.archive}a.csv"]
+        # A kill while the store is probed may leave a probe object behind; triggers pass over those.
+        left = await self.objects.keys(self.prefix.split("/")[0] + "/")
+        assert [key for key in left if ".tidewaiter-probe-" not in key] == [f"{self.archive}a.csv"]
         assert await self.objects.get(f"{self.archive}a.csv") == b"content"
         done = self.daemon.done()
         assert [task for task in done[len(before) :] if task in finished] == [], "a finished task ran again"
