@@ -56,9 +56,8 @@ class Clock:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # The scheduler shuts down at the loop's next turn; until then nothing must ring.
-        self._callbacks.clear()
         # The scheduler ends at the next turn of the event loop; nothing may ring in that one.
+        self._callbacks.clear()
         self._scheduler.remove_all_jobs()
         self._scheduler.shutdown(wait=False)
 

@@ -46,7 +46,7 @@ def test_the_shown_flow_runs(tmp_path: Path) -> None:
 
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
 
-    assert (tmp_path / "out/work/summary.txt").read_text() == "raw/data.csv has 3 lines\n"
+    assert (tmp_path / "out/reading/summary.txt").read_text() == "raw/data.csv has 3 lines\n"
 
 
 @pytest.mark.parametrize("text", [text for _, text in blocks("yaml") if text.startswith("# settings")])
