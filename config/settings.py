@@ -65,14 +65,23 @@ class Limits(Section):
 
 class Retry(Section):
     """
-    How long a trigger waits after an error: from *initial* doubling to *maximum*; *attempts* per object, then it is
-    parked.
+    How long to wait after an error: from *initial* doubling to *maximum*.
+
+    An object is tried *attempts* times, then it is parked, and taken up again after *parked*. An action that has been
+    failing for *action_timeout* lets the execution go first. An execution that was running when the daemon crashed
+    *crashes* times is not tried once more: it may be what crashes it.
     """
 
     initial: PositiveDuration = timedelta(seconds=1)
     maximum: PositiveDuration = timedelta(minutes=5)
     attempts: Annotated[int, Field(ge=1)] = 10
+    parked: PositiveDuration = timedelta(hours=1)
     action_timeout: PositiveDuration = timedelta(minutes=1)
+    crashes: Annotated[int, Field(ge=1)] = 10
+
+    def delay(self, failures: int) -> timedelta:
+        """How long to wait after that many failures before this one."""
+        return min(self.initial * (1 << min(failures, 20)), max(self.maximum, self.initial))
 
 
 class Retention(Section):

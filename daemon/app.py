@@ -23,8 +23,9 @@ from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.loop import Loop, Step
 from tidewaiter.daemon.operations import Operations
 from tidewaiter.daemon.probes import Probes
-from tidewaiter.daemon.records import TriggerKey
+from tidewaiter.daemon.records import Execution, TriggerKey
 from tidewaiter.daemon.retention import Retention
+from tidewaiter.daemon.router import Router
 from tidewaiter.daemon.run import Workplace
 from tidewaiter.daemon.scope import Host, environment_variables
 from tidewaiter.daemon.secrets import Secrets
@@ -55,6 +56,7 @@ def workplace(settings: Settings, journal: Journal, host: Host, expressions: Exp
             settings.runners.docker, settings.runners.environment, settings.runners.kill_grace.total_seconds()
         ),
         git=GitSettings(settings.git.allowed_protocols, settings.git.config_file),
+        retry=settings.retry,
         log_lines=settings.limits.log_lines,
     )
 
@@ -77,6 +79,8 @@ class App:
     _executor: Executor = field(init=False)
     _executor_loop: Loop = field(init=False)
     _intakes: Intakes = field(init=False)
+    _router: Router = field(init=False)
+    _router_loop: Loop = field(init=False)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _signals: int = 0
     _crash: BaseException | None = None
@@ -114,7 +118,7 @@ class App:
         await self._start_executor(stack, place)
         await self._start_intakes(stack, self._port(place, clients))
         self._start_retention(stack, place)
-        control = Control(self._journal, self._executor_loop.wake, self._intakes.poll)
+        control = Control(self._journal, self._executor_loop.wake, self._intakes.poll, self._router_loop.wake)
         operations = Operations(self._journal, control, self._intakes.facts, daemon=True)
         await stack.enter_async_context(control_socket(settings.state_dir / "control.sock", operations))
         if settings.listen:
@@ -128,7 +132,7 @@ class App:
             place=place,
             limit=self.settings.limits.executions,
             wake=self._executor_loop.wake,
-            on_end=lambda execution: self._intakes.room(TriggerKey.parse(execution.trigger)),
+            on_end=self._ended,
             crashed=self._crashed,
         )
         # Before the first step: what it starts must not be taken for the leftovers of a crash.
@@ -143,10 +147,22 @@ class App:
 
     async def _start_intakes(self, stack: AsyncExitStack, port: Port) -> None:
         settings = self.settings
-        wake = self._executor_loop.wake
-        self._intakes = Intakes(settings.flows, port, wake, self._loop, settings.reload_interval)
+        self._intakes = Intakes(settings.flows, port, self._launched, self._loop, settings.reload_interval)
+        self._router_loop = self._loop("routes", self._route)
+        self._router = Router(
+            journal=self._journal,
+            routing=self._intakes.routing,
+            limit=settings.limits.transfers,
+            retry=settings.retry,
+            wake=self._router_loop.wake,
+            freed=self._intakes.poll,
+            crashed=self._crashed,
+        )
         stack.push_async_callback(self._intakes.stop)
         await self._intakes.load()
+        self._router_loop.start()
+        stack.push_async_callback(self._router.stop)
+        stack.push_async_callback(self._router_loop.stop)
         reload_loop = self._loop("flows", self._intakes.step)
         reload_loop.start()
         stack.push_async_callback(reload_loop.stop)
@@ -159,7 +175,6 @@ class App:
         stack.push_async_callback(loop.stop)
 
     def _port(self, place: Workplace, connect: Connect) -> Port:
-        retry = self.settings.retry
         return Port(
             journal=self._journal,
             storage=place.storage,
@@ -168,10 +183,7 @@ class App:
             connect=connect,
             probes=Probes(self.settings.scratch_prefix),
             transfers=self.settings.limits.transfers,
-            backoff=retry.initial,
-            maximum=retry.maximum,
-            attempts=retry.attempts,
-            action_timeout=retry.action_timeout,
+            retry=self.settings.retry,
             crashed=self._crashed,
         )
 
@@ -179,6 +191,16 @@ class App:
         retry = self.settings.retry
         alarm = self._clock.alarm(name)
         return Loop(name, step, alarm, crashed=self._crashed, backoff=retry.initial, maximum=retry.maximum)
+
+    def _launched(self) -> None:
+        """Executions may be ready, or objects whose action is done now may go on."""
+        self._executor_loop.wake()
+        self._router_loop.wake()
+
+    def _ended(self, execution: Execution) -> None:
+        """There is room for another execution of its trigger, and its objects may have somewhere to go."""
+        self._intakes.room(TriggerKey.parse(execution.trigger))
+        self._router_loop.wake()
 
     def _crashed(self, error: BaseException) -> None:
         """An error nobody foresaw: stop in order, then end with it, so that the service manager starts afresh."""
@@ -218,7 +240,7 @@ class App:
         while not self._stop.is_set() and not await self._settled():
             await asyncio.wait({stopped}, timeout=_LOOK_SECONDS)
         stopped.cancel()
-        return 1 if self._executor.failed or self._intakes.troubled else 0
+        return 1 if self._executor.failed or self._router.failed or self._intakes.troubled else 0
 
     async def _settled(self) -> bool:
         """
@@ -227,12 +249,15 @@ class App:
         """
         if await self._journal.detections.untouched(self._intakes.working):
             return False
-        if await self._journal.executions.unfinished():
+        if await self._journal.executions.unfinished() or await self._journal.routes.untried():
             return False
-        return not self._executor.running and self._intakes.settled
+        return not self._executor.running and not self._router.busy and self._intakes.settled
 
     async def _execute(self) -> timedelta | None:
         return await self._executor.step()
+
+    async def _route(self) -> timedelta | None:
+        return await self._router.step()
 
     async def _flush_logs(self) -> None:
         await self._journal.logs.flush()

@@ -1,12 +1,13 @@
 """What an operator may ask for: each request is a row in the journal and a wake, whoever asks (design.md §3)."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tidewaiter.config.errors import TidewaiterError
 from tidewaiter.daemon.journal import Journal
-from tidewaiter.daemon.records import Execution, TriggerKey
+from tidewaiter.daemon.records import Detection, Execution, TriggerKey
 
 
 class NotFoundError(TidewaiterError):
@@ -26,12 +27,13 @@ class Control:
     """
     Operator requests. Without a daemon they take effect at its next start, but for `poll`, which needs one.
 
-    *wake_executor* and *poll_trigger* are the daemon's.
+    *wake_executor*, *poll_trigger* and *wake_router* are the daemon's.
     """
 
     journal: Journal
     wake_executor: Callable[[], None] = _nobody
     poll_trigger: Callable[[TriggerKey], bool] | None = None
+    wake_router: Callable[[], None] = _nobody
 
     async def execution(self, prefix: str) -> Execution:
         """
@@ -69,6 +71,49 @@ class Control:
         created = await self.journal.executions.replay(execution, str(uuid.uuid4()))
         self.wake_executor()
         return created
+
+    async def object(self, beginning: str) -> Mapping[str, Any]:
+        """
+        Give the row of the object whose id is, or uniquely begins with, *beginning*.
+
+        Raises:
+            NotFoundError: none or several do.
+        """
+        found = await self.journal.objects.find(beginning.upper()) if beginning else []
+        if len(found) != 1:
+            reason = "the ids of several objects begin with" if found else "there is no object with the id"
+            raise NotFoundError(f"{reason} '{beginning}'", "see 'tidewaiter objects list'")
+        return found[0]
+
+    async def retry_object(self, beginning: str) -> str:
+        """
+        Take an object up again, and say how: a parked one is claimed anew by the next look, a quarantined one goes back
+        to where it was found, and what waits after a failed step is tried at once.
+
+        Raises:
+            NotPossibleError: there is nothing left to do for it.
+        """
+        row = await self.object(beginning)
+        detection = await self.journal.detections.get(row["id"])
+        done = await self._retried(detection, quarantined=row["state"] == "QUARANTINED") if detection else None
+        if detection is None or done is None:
+            raise NotPossibleError(
+                f"nothing is left to do for object {row['id']} ({row['state']})",
+                "run its execution again with 'tidewaiter executions replay'",
+            )
+        if self.poll_trigger is not None:
+            self.poll_trigger(TriggerKey.parse(detection.trigger))
+        self.wake_router()
+        return done
+
+    async def _retried(self, detection: Detection, *, quarantined: bool) -> str | None:
+        if quarantined:
+            await self.journal.routes.redrive(detection)
+            return "goes back to where it was found"
+        if await self.journal.objects.release(detection, self.journal.detections.moment()):
+            return "is taken up by the next look"
+        waited = await self.journal.objects.hasten(detection), await self.journal.routes.hasten(detection.id)
+        return "is tried again now" if any(waited) else None
 
     async def pause(self, trigger: TriggerKey, *, paused: bool) -> None:
         """Stop or resume a trigger's looking for new objects."""

@@ -88,7 +88,7 @@ class Custody:
     async def _archive(self, detection: Detection) -> None:
         """Put the content at its destination; whether by a copy in the store or from our own file does not matter."""
         file = self.storage.path(detection.uri or "")
-        copy = settle.Custody(detection.id, file, _stored(file, detection))
+        copy = settle.Custody(detection.id, file, stored_of(file, detection))
         move = settle.Move(
             detection.dest_bucket or detection.bucket,
             detection.dest_key or "",
@@ -96,7 +96,7 @@ class Custody:
             self.trigger.move_to.encryption if self.trigger.move_to else None,
         )
         archived = await settle.archive(self.bucket, detection.object, copy, move, capabilities=self.capabilities)
-        await self.detections.copied(detection, archived.bucket, archived.key)
+        await self.detections.copied(detection, archived.bucket, archived.key, archived.etag)
 
     async def _remove(self, detection: Detection) -> None:
         removal = await settle.remove(
@@ -127,7 +127,7 @@ def _manifest(detection: Detection, stored: Stored) -> dict[str, Any]:
     return {**row, "execution_id": detection.execution_id, "stored": asdict(stored)}
 
 
-def _stored(file: Path, detection: Detection) -> Stored:
+def stored_of(file: Path, detection: Detection) -> Stored:
     """Read back what the store said of the content when it was read."""
     try:
         manifest = json.loads(file.with_name(MANIFEST).read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -18,9 +18,10 @@ from tidewaiter.daemon.flows import AnyFlow, parse_flow
 from tidewaiter.daemon.journal.executions import Candidate
 from tidewaiter.daemon.journal.patience import until_recorded
 from tidewaiter.daemon.loop import Crashed, supervised
-from tidewaiter.daemon.records import Execution, ExecutionState
-from tidewaiter.daemon.run import Run, Workplace
+from tidewaiter.daemon.records import Execution, ExecutionState, parse_timestamp
+from tidewaiter.daemon.run import Run, Workplace, route_after
 from tidewaiter.tasks.process import kill_survivors
+from tidewaiter.triggers.s3 import BucketTrigger
 
 _log = structlog.get_logger("tidewaiter.executor")
 
@@ -48,7 +49,7 @@ class Executor:
     async def recover(self) -> int:
         """
         Put executions that a crash left RUNNING back in the queue, ending programs of theirs that outlived it. Gives
-        how many.
+        how many. One that was running in crash after crash may be their cause: it has FAILED.
         """
         executions = self.place.journal.executions
         left = await executions.running()
@@ -57,6 +58,10 @@ class Executor:
                 if not run.state.ended:
                     await asyncio.to_thread(kill_survivors, run.id)
             await executions.requeue(execution.id, counted=True)
+            if execution.attempts >= self.place.retry.crashes:
+                await self._end(
+                    execution, ExecutionState.FAILED, f"the daemon crashed in {execution.attempts} attempts"
+                )
         return len(left)
 
     async def sweep(self) -> None:
@@ -76,7 +81,12 @@ class Executor:
             if self._draining or len(self._running) >= self.limit:
                 break
             await self._consider(candidate)
-        return None
+        return await self._wait()
+
+    async def _wait(self) -> timedelta | None:
+        """How long until one of the executions that wait to be tried again is due."""
+        moment = await self.place.journal.executions.next_try()
+        return max(parse_timestamp(moment) - datetime.now(UTC), timedelta(0)) if moment else None
 
     @property
     def running(self) -> int:
@@ -152,7 +162,7 @@ class Executor:
                 objects = await self.place.journal.detections.batch(execution.batch_id)
                 state = await Run(execution, flow, objects, self.place).carry_out()
                 self.failed += state is ExecutionState.FAILED
-                _log.info("execution_ended", state=state.value)
+                _log.info("execution_ended" if state.ended else "execution_failed_for_now", state=state.value)
             except asyncio.CancelledError:
                 await until_recorded(lambda: self._interrupted(execution))
             except TidewaiterError as error:
@@ -185,6 +195,17 @@ class Executor:
                 self.on_end(execution)
 
     async def _end(self, execution: Execution, state: ExecutionState, error: str) -> None:
+        route = route_after(state, await self._trigger_of(execution))
         await self.place.journal.logs.flush()
-        await self.place.journal.executions.end(execution.id, state, error=error)
+        await self.place.journal.executions.end(execution.id, state, error=error, route=route)
         await asyncio.to_thread(shutil.rmtree, self.place.work / execution.id, ignore_errors=True)
+
+    async def _trigger_of(self, execution: Execution) -> BucketTrigger | None:
+        """Give the trigger of *execution*; None for a run by hand, or where its flow can no longer be read."""
+        try:
+            flow = await self.flow_of(execution)
+        except DatabaseError:
+            raise
+        except TidewaiterError:
+            return None
+        return next((trigger for trigger in flow.triggers if trigger.id == execution.trigger_id), None)

@@ -13,6 +13,7 @@ import structlog
 
 from tidewaiter.config.errors import TidewaiterError
 from tidewaiter.config.expression import Expressions
+from tidewaiter.config.settings import Retry
 from tidewaiter.config.spec import concrete
 from tidewaiter.daemon.claimer import Claimer
 from tidewaiter.daemon.custody import Custody
@@ -55,10 +56,7 @@ class Port:
     connect: Connect
     probes: Probes
     transfers: int
-    backoff: timedelta
-    maximum: timedelta
-    attempts: int
-    action_timeout: timedelta
+    retry: Retry
     crashed: Crashed
     archiving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -74,6 +72,23 @@ class Watch:
     revision: int
     spec: BucketTrigger
     looking: bool = True
+
+
+def rendered(watch: Watch, port: Port) -> BucketTrigger:
+    """
+    Give the trigger with its expressions replaced by their values of this moment.
+
+    Raises:
+        TidewaiterError: an expression failed, or with these values objects would be moved into the watched prefix.
+    """
+
+    def render(text: str) -> str:
+        return port.expressions.render(text, trigger_scope(watch.flow, watch.revision, watch.spec, port.host))
+
+    spec = concrete(watch.spec, render)
+    if reason := moves_into_itself(spec):
+        raise BucketError(reason, "choose a moveTo outside the watched prefix", cause="MoveIntoItself")
+    return spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +124,7 @@ class Intake:
     _retry: float | None = None
     _failures: int = 0
     _attended: bool = False
+    _revision: int = 0
     _transfers: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -167,11 +183,13 @@ class Intake:
 
     def _backoff(self) -> float:
         self._failures += 1
-        delay = self.port.backoff * (1 << min(self._failures - 1, 20))
-        return min(delay, max(self.port.maximum, self.port.backoff)).total_seconds()
+        return self.port.retry.delay(self._failures - 1).total_seconds()
 
     async def _attend(self) -> None:
-        spec = self._concrete()
+        spec = rendered(self.watch, self.port)
+        if self._revision != self.watch.revision:
+            await self.port.journal.objects.reconsider(self.watch.key, self.watch.revision)
+            self._revision = self.watch.revision
         source = Source(self.watch.key, spec.type, self.watch.revision, spec.action)
         standing = await self.port.journal.detections.standing(self.watch.key)
         self.paused = standing.paused
@@ -195,31 +213,20 @@ class Intake:
     def _room(self, spec: BucketTrigger, standing: Standing) -> int:
         """
         How many executions more to prepare: twice what may run at once, less what is there (design.md §3,
-        "look-ahead"). Claims that keep failing do not take the place of others, unless they are many.
+        "look-ahead"). What keeps failing does not take the place of others, unless it is much.
         """
         prefetch = spec.prefetch or 2 * (self.port.transfers if spec.allow_concurrent else 1)
-        failing = sum(1 for detection in standing.live if detection.attempts)
+        failing = standing.waiting + sum(1 for detection in standing.live if detection.attempts)
         return 0 if failing > max(prefetch, _MANY_FAILING) else prefetch - standing.batches
-
-    def _concrete(self) -> BucketTrigger:
-        watch = self.watch
-
-        def render(text: str) -> str:
-            scope = trigger_scope(watch.flow, watch.revision, watch.spec, self.port.host)
-            return self.port.expressions.render(text, scope)
-
-        spec = concrete(watch.spec, render)
-        if reason := moves_into_itself(spec):
-            raise BucketError(reason, "choose a moveTo outside the watched prefix", cause="MoveIntoItself")
-        return spec
 
     async def _probe(self, bucket: Bucket, spec: BucketTrigger, live: Sequence[Detection]) -> None:
         """
         Make sure that the action is safe on this store; without one, also of earlier claims, there is nothing to ask.
         """
-        if {spec.action, *(detection.action for detection in live)} != {"NONE"}:
+        if spec.removes or any(detection.action != "NONE" for detection in live):
             self.capabilities = await self.port.probes.of(bucket, spec)
-            check_capabilities(spec.action, self.capabilities, allow_unconditional=spec.allow_unconditional_delete)
+            action = spec.action if spec.action != "NONE" or not spec.removes else "NONE with onSuccess or onFailure"
+            check_capabilities(action, self.capabilities, allow_unconditional=spec.allow_unconditional_delete)
 
     async def _look(self, bucket: Bucket, source: Source, spec: BucketTrigger, room: int) -> None:
         """
@@ -293,12 +300,12 @@ class Intake:
             _log.error(
                 "object_parked", trigger=str(self.watch.key), key=detection.key, error=error.message, hint=error.hint
             )
-            await detections.close(source, detection, DetectionState.PARKED, str(error))
+            due = timestamp(datetime.now(UTC) + self.port.retry.parked)
+            await detections.park(source, detection, next_try=due, error=str(error))
             self._problems.pop(identifier, None)
             self.wake()
             return
-        delay = min(self.port.backoff * (1 << min(detection.attempts, 20)), self.port.maximum)
-        due = timestamp(datetime.now(UTC) + delay)
+        due = timestamp(datetime.now(UTC) + self.port.retry.delay(detection.attempts))
         await detections.postpone(source, detection, next_try=due, error=error.message)
         if self._overdue(detection):
             _log.error(
@@ -310,13 +317,13 @@ class Intake:
         """Whether to park an object: the store refuses this one, and not because of anything that waiting mends."""
         if not isinstance(error, BucketError) or error.cause not in _ABOUT_OBJECT:
             return False
-        return error.cause == "InvalidObjectState" or detection.attempts + 1 >= self.port.attempts
+        return error.cause == "InvalidObjectState" or detection.attempts + 1 >= self.port.retry.attempts
 
     def _overdue(self, detection: Detection) -> bool:
         """Whether the action has been failing so long that the execution goes first."""
         since = detection.action_since
         waited = datetime.now(UTC) - parse_timestamp(since) if since else timedelta(0)
-        return not detection.blocked and waited > self.port.action_timeout
+        return not detection.blocked and waited > self.port.retry.action_timeout
 
     def _trouble(self, about: str, error: TidewaiterError) -> None:
         cause = error.cause if isinstance(error, BucketError) else type(error).__name__.removesuffix("Error")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import structlog
 
-from tidewaiter.config.errors import ConfigError, Problem
+from tidewaiter.config.errors import ConfigError, Problem, TidewaiterError
 from tidewaiter.daemon.flows import FlowFile, FlowSet, changed, load_flows, parse_flow
-from tidewaiter.daemon.intake import Intake, Port, Watch, facts
+from tidewaiter.daemon.intake import Intake, Port, Watch, facts, rendered
 from tidewaiter.daemon.loop import Loop, Step
 from tidewaiter.daemon.operations import Facts
 from tidewaiter.daemon.records import TriggerKey
+from tidewaiter.daemon.routing import Routing
 
 _log = structlog.get_logger("tidewaiter.intakes")
 
@@ -97,6 +98,20 @@ class Intakes:
         if served is not None and served.intake.waiting:
             served.intake.poll_now()
 
+    async def routing(self, key: TriggerKey, revision: int) -> Routing:
+        """
+        Make what routes objects of a trigger: as it is served now, so that an edit of its flow counts, else as it was.
+
+        Raises:
+            TidewaiterError: there is no such trigger, or its expressions fail.
+        """
+        served = self._served.get(key)
+        watch = served.intake.watch if served else await self._former(key, revision)
+        if watch is None:
+            raise TidewaiterError(f"trigger '{key}' is not in the journal", "give its flow back to the folder of flows")
+        port = self.port
+        return Routing(rendered(watch, port), port.journal, port.storage, port.connect, port.probes)
+
     async def facts(self) -> Facts:
         """Give what is known of each trigger."""
         return {key: facts(served.intake) for key, served in self._served.items()}
@@ -142,20 +157,26 @@ class Intakes:
 
     async def _finish(self, wanted: Collection[TriggerKey]) -> None:
         """See the claims of triggers that are no longer *wanted* to their end, as the flow was when they were made."""
-        triggers = self.port.journal.triggers
         for key, revision in (await self.port.journal.detections.live_triggers()).items():
-            source = await triggers.source(key.namespace, key.flow_id, revision) if key not in wanted else None
-            if source is None or key in self._served:
+            if key in wanted or key in self._served:
                 continue
             try:
-                flow = parse_flow(source, f"{key.flow_path} (revision {revision})", self.port.expressions)
+                watch = await self._former(key, revision)
             except ConfigError as error:
                 # Written for another version of ours: its claims wait, the other triggers need not.
                 _log.error("claims_left", trigger=str(key), error=error.message)
                 continue
-            spec = next((trigger for trigger in flow.triggers if trigger.id == key.trigger_id), None)
-            if spec is not None:
-                self._serve(key, Watch(key, flow, revision, spec, looking=False))
+            if watch is not None:
+                self._serve(key, watch)
+
+    async def _former(self, key: TriggerKey, revision: int) -> Watch | None:
+        """Give a trigger as it was at *revision* of its flow; None if the journal does not know it."""
+        source = await self.port.journal.triggers.source(key.namespace, key.flow_id, revision)
+        if source is None:
+            return None
+        flow = parse_flow(source, f"{key.flow_path} (revision {revision})", self.port.expressions)
+        spec = next((trigger for trigger in flow.triggers if trigger.id == key.trigger_id), None)
+        return Watch(key, flow, revision, spec, looking=False) if spec else None
 
     def _serve(self, key: TriggerKey, watch: Watch) -> None:
         """Serve a trigger, or tell its intake what has changed; a new or changed one looks at once (kestra.md Q12)."""

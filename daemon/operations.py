@@ -13,6 +13,7 @@ from tidewaiter.config.errors import TidewaiterError
 from tidewaiter.daemon import views
 from tidewaiter.daemon.control import Control, NotFoundError
 from tidewaiter.daemon.journal import Journal
+from tidewaiter.daemon.journal.objects import Wanted
 from tidewaiter.daemon.records import TriggerKey
 
 Facts = Mapping[TriggerKey, Mapping[str, Any]]
@@ -77,6 +78,21 @@ class Operations:
         """Run an execution again on the same objects."""
         return await views.execution_summary(self.journal, await self.control.replay(path["id"]))
 
+    async def objects(self, _path: Query, query: Query) -> list[dict[str, Any]]:
+        """List objects, newest first."""
+        trigger = await self._trigger(query["trigger"]) if "trigger" in query else None
+        wanted = Wanted(query.get("state"), trigger, query.get("prefix"), _number(query, "limit", 100))
+        return [views.object_view(row) for row in await self.journal.objects.newest(wanted)]
+
+    async def object(self, path: Query, _query: Query) -> dict[str, Any]:
+        """Show one object."""
+        return views.object_view(await self.control.object(path["id"]))
+
+    async def retry_object(self, path: Query, _query: Query) -> dict[str, Any]:
+        """Take an object up again."""
+        done = await self.control.retry_object(path["id"])
+        return {**views.object_view(await self.control.object(path["id"])), "done": done}
+
     async def triggers(self, _path: Query, _query: Query) -> list[dict[str, Any]]:
         """List triggers and how they fare."""
         statuses, counts, facts = (
@@ -84,6 +100,8 @@ class Operations:
             await self.journal.detections.counts(),
             await self.facts(),
         )
+        for trigger, number in (await self.journal.objects.quarantined()).items():
+            counts.setdefault(trigger, {})["QUARANTINED"] = number
         return [
             views.trigger_view(key, known, statuses.get(str(key)), counts.get(str(key), {}))
             for key, known in sorted(facts.items(), key=lambda item: str(item[0]))
@@ -119,6 +137,9 @@ ROUTES: tuple[tuple[str, re.Pattern[str], Handler], ...] = tuple(
         ("GET", f"executions/{_ID}/logs", Operations.logs),
         ("POST", f"executions/{_ID}/kill", Operations.kill),
         ("POST", f"executions/{_ID}/replay", Operations.replay),
+        ("GET", "objects", Operations.objects),
+        ("GET", f"objects/{_ID}", Operations.object),
+        ("POST", f"objects/{_ID}/retry", Operations.retry_object),
         ("GET", "triggers", Operations.triggers),
         ("POST", "triggers/(?P<trigger>.+)/(?P<verb>pause|resume|poll)", Operations.trigger_request),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tidewaiter.triggers.bucket import Bucket, Capabilities, Connection
-from tidewaiter.triggers.s3 import BucketTrigger, same_bucket
+from tidewaiter.triggers.s3 import BucketTrigger
 
 _PROBE_AGE = timedelta(days=1)
 _Which = tuple[Connection, str]
@@ -24,7 +24,7 @@ class Probes:
     async def of(self, bucket: Bucket, spec: BucketTrigger) -> Capabilities:
         """
         Give what the store of *bucket*, reached as *spec* says, honours (reliability.md §2.2). Probe objects are
-        written where the trigger moves objects to, which must be writable anyway, else below *scratch_prefix*.
+        written where the trigger moves objects to in it, which must be writable anyway, else below *scratch_prefix*.
 
         Raises:
             BucketError: the probe objects cannot be written, or the store cannot be asked.
@@ -33,7 +33,7 @@ class Probes:
         async with self._asking[which]:
             known = self._known.get(which)
             if known is None or time.monotonic() - known[0] > _PROBE_AGE.total_seconds():
-                beside = spec.move_to and same_bucket(spec) and bucket.name == spec.bucket
-                folder = spec.move_to.folder if spec.move_to and beside else self.scratch_prefix
+                inside = (to.folder for to in spec.destinations if (to.bucket or spec.bucket) == bucket.name)
+                folder = next(inside, self.scratch_prefix)
                 known = self._known[which] = (time.monotonic(), await bucket.probe(folder))
             return known[1]

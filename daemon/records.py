@@ -50,8 +50,8 @@ class ExecutionState(StrEnum):
 
 class TaskRunState(StrEnum):
     """
-    The states of one attempt at a task. ``INTERRUPTED``: the daemon stopped while it ran; the next attempt takes its
-    place.
+    The states of one attempt at a task. ``INTERRUPTED``: the daemon stopped while it ran; ``RETRIED``: the execution
+    failed and is tried again. In both cases the next attempt takes its place.
     """
 
     RUNNING = "RUNNING"
@@ -60,11 +60,28 @@ class TaskRunState(StrEnum):
     FAILED = "FAILED"
     KILLED = "KILLED"
     INTERRUPTED = "INTERRUPTED"
+    RETRIED = "RETRIED"
 
     @property
     def ended(self) -> bool:
         """Whether this attempt is over and its result stands."""
-        return self not in {TaskRunState.RUNNING, TaskRunState.INTERRUPTED}
+        return self not in {TaskRunState.RUNNING, TaskRunState.INTERRUPTED, TaskRunState.RETRIED}
+
+
+class RoutePurpose(StrEnum):
+    """Why an object goes elsewhere: its execution ended well, or badly, or an operator drives it in again."""
+
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    REDRIVE = "REDRIVE"
+
+
+class RouteState(StrEnum):
+    """How far an object is on its way: not begun, at its destination, and gone from where it was."""
+
+    PENDING = "PENDING"
+    PLACED = "PLACED"
+    DONE = "DONE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +139,7 @@ class Detection:
     state: DetectionState
     dest_bucket: str | None = None
     dest_key: str | None = None
+    dest_etag: str | None = None
     uri: str | None = None
     sha256: str | None = None
     attempts: int = 0
@@ -169,6 +187,7 @@ class Execution:
     outputs: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
     kill_requested: bool = False
+    next_try: str | None = None
 
     @property
     def flow_path(self) -> str:
@@ -203,6 +222,39 @@ class TaskRun:
     def task_id(self) -> str:
         """The task's id within its flow."""
         return self.task_path.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """
+    Where one object goes after its detection is over. The destination is recorded before anything is done; without one
+    the object is only removed.
+    """
+
+    id: str
+    detection_id: str
+    trigger: str
+    execution_id: str | None
+    purpose: RoutePurpose
+    state: RouteState
+    created_at: str
+    updated_at: str
+    dest_bucket: str | None = None
+    dest_key: str | None = None
+    dest_etag: str | None = None
+    attempts: int = 0
+    next_try: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the store the content of a detection is now; *etag* is None where the store did not tell it."""
+
+    bucket: str
+    key: str
+    etag: str | None
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,31 @@ import structlog
 from tidewaiter.config.errors import TidewaiterError
 from tidewaiter.config.expression import Expressions, Scope
 from tidewaiter.config.fields import format_duration
-from tidewaiter.config.flow import TaskSpec, TriggerSpec
+from tidewaiter.config.flow import TaskSpec
+from tidewaiter.config.settings import Retry
 from tidewaiter.config.spec import concrete
 from tidewaiter.daemon.database import DatabaseError
 from tidewaiter.daemon.flows import AnyFlow
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.journal.patience import until_recorded
-from tidewaiter.daemon.records import Detection, Execution, ExecutionState, LogLine, TaskRun, TaskRunState, now
+from tidewaiter.daemon.records import (
+    Detection,
+    Execution,
+    ExecutionState,
+    LogLine,
+    RoutePurpose,
+    TaskRun,
+    TaskRunState,
+    now,
+    timestamp,
+)
 from tidewaiter.daemon.scope import Host, execution_variables, nested, task_scope
 from tidewaiter.daemon.storage import ExecutionFiles, Storage
 from tidewaiter.tasks.context import GitSettings, Level, Result, RunnerSettings, TaskContext
 from tidewaiter.tasks.process import kill_survivors
 from tidewaiter.tasks.script import output_dir
 from tidewaiter.tasks.tree import WorkingDirectory, enter, leave, task_type
+from tidewaiter.triggers.s3 import BucketTrigger
 
 _log = structlog.get_logger("tidewaiter.run")
 
@@ -54,6 +66,16 @@ class Workplace:
     runners: RunnerSettings
     git: GitSettings
     log_lines: int = 100_000
+    retry: Retry = field(default_factory=Retry)
+
+
+def route_after(state: ExecutionState, trigger: BucketTrigger | None) -> RoutePurpose | None:
+    """Say why objects are to go elsewhere after an execution of *trigger* ended in *state*; None if they stay."""
+    if state in {ExecutionState.SUCCESS, ExecutionState.WARNING} and trigger and trigger.on_success:
+        return RoutePurpose.SUCCESS
+    if state is ExecutionState.FAILED and trigger and trigger.on_failure:
+        return RoutePurpose.FAILURE
+    return None
 
 
 @dataclass(slots=True)
@@ -80,15 +102,30 @@ class Run:
         self._variables = execution_variables(self.flow, self.execution, self.objects, self.place.host)
         self._variables["outputs"] = {run.task_id: dict(run.outputs) for run in self._ended.values()}
         result = self._labelled() or await self._sequence(self.flow.tasks, "", None)
+        attempts = self._trigger.max_attempts if self._trigger else 1
+        again = result.state == "FAILED" and self.execution.attempts < attempts
+        state = await (self._try_again(result) if again else self._end(result))
+        await asyncio.to_thread(_remove, [self._folder])
+        return state
+
+    async def _end(self, result: Result) -> ExecutionState:
         if result.state == "FAILED" and self.flow.errors:
             await self._sequence(self.flow.errors, "", None)
         result = self._with_outputs(result)
         state = ExecutionState(result.state)
-        executions = self.place.journal.executions
+        route = route_after(state, self._trigger)
+        end = self.place.journal.executions.end
         await until_recorded(self.place.journal.logs.flush)
-        await until_recorded(partial(executions.end, self.execution.id, state, result.outputs, result.error))
-        await asyncio.to_thread(_remove, [self._folder])
+        await until_recorded(partial(end, self.execution.id, state, result.outputs, result.error, route))
         return state
+
+    async def _try_again(self, result: Result) -> ExecutionState:
+        """Put the failed execution back, to be tried again after a while; others of its trigger go first meanwhile."""
+        due = timestamp(datetime.now(UTC) + self.place.retry.delay(self.execution.attempts - 1))
+        retry = partial(self.place.journal.executions.retry, self.execution.id, next_try=due, error=result.error or "")
+        await until_recorded(self.place.journal.logs.flush)
+        await until_recorded(retry)
+        return ExecutionState.CREATED
 
     def _labelled(self) -> Result | None:
         """Render the labels, the trigger's before the flow's (kestra.md §1.3); gives a result only when that fails."""
@@ -103,7 +140,7 @@ class Run:
         return None
 
     @property
-    def _trigger(self) -> TriggerSpec | None:
+    def _trigger(self) -> BucketTrigger | None:
         """The trigger of the execution, None for a run by hand."""
         return next((trigger for trigger in self.flow.triggers if trigger.id == self.execution.trigger_id), None)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidewaiter.daemon.journal import Journal
-from tidewaiter.daemon.records import Execution, LogLine, TaskRun, TriggerKey, TriggerStatus
+from tidewaiter.daemon.records import Execution, LogLine, TaskRun, TriggerKey, TriggerStatus, execution_id
 from tidewaiter.daemon.scope import object_variables
 
 
@@ -94,6 +94,40 @@ def stored_files(runs: Sequence[Mapping[str, Any]], outputs: Mapping[str, Any]) 
             if isinstance(files, Mapping):
                 found.update({f"{owner}/{name}": uri for name, uri in files.items() if isinstance(uri, str)})
     return found
+
+
+def object_view(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Give one object as ``objects list`` shows it; *route* is where it went, or goes, after its execution."""
+    route = row["route_purpose"] and {
+        "purpose": row["route_purpose"],
+        "state": row["route_state"],
+        "bucket": row["route_bucket"],
+        "key": row["route_key"],
+        "attempts": row["route_attempts"],
+        "nextTry": row["route_next_try"],
+    }
+    return {
+        "id": row["id"],
+        "trigger": row["trigger_key"],
+        "bucket": row["bucket"],
+        "key": row["object_key"],
+        "state": row["state"],
+        "etag": row["etag"],
+        "versionId": row["version_id"],
+        "size": row["size"],
+        "lastModified": row["last_modified"],
+        "changeType": row["change_type"],
+        "action": row["action"],
+        "executionId": execution_id(row["batch_id"]) if row["uri"] else None,
+        "uri": row["uri"],
+        "sha256": row["sha256"],
+        "movedTo": row["dest_key"] and {"bucket": row["dest_bucket"], "key": row["dest_key"]},
+        "route": route,
+        "error": row["error"],
+        "attempts": row["attempts"],
+        "nextTry": row["next_try"],
+        "updatedAt": row["updated_at"],
+    }
 
 
 def trigger_view(

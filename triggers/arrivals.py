@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tidewaiter.triggers.bucket import Bucket, S3Object
 from tidewaiter.triggers.keys import basename, danger, is_probe, java_pattern
-from tidewaiter.triggers.s3 import BucketTrigger, destination_watched, sees
+from tidewaiter.triggers.s3 import BucketTrigger, MoveTo, destination_watched, sees
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,15 @@ def is_folder_marker(listed: S3Object) -> bool:
 
 def _was_moved(spec: BucketTrigger, key: str) -> bool:
     """Tell whether *key* lies where *spec* moves objects to, inside the prefix it watches."""
-    if spec.action != "MOVE" or spec.move_to is None or not spec.move_to.folder:
-        return False
-    return destination_watched(spec) and key.startswith(spec.move_to.folder)
+    return any(
+        move_to.folder and destination_watched(spec, move_to) and key.startswith(move_to.folder)
+        for move_to in spec.destinations
+    )
 
 
 def refusal(spec: BucketTrigger, listed: S3Object) -> str | None:
     """Say why *spec* must not move or delete *listed* (reliability.md §2.3), None if it may."""
-    if spec.action == "NONE":
+    if not spec.removes:
         return None
     if is_folder_marker(listed):
         return "it is a folder marker"
@@ -105,9 +106,10 @@ def _no_destination(spec: BucketTrigger, listed: S3Object) -> str | None:
     return None
 
 
-def destination(spec: BucketTrigger, listed: S3Object) -> tuple[str, str]:
+def destination(spec: BucketTrigger, listed: S3Object, move_to: MoveTo | None = None) -> tuple[str, str]:
     """
     Give bucket and key *listed* moves to: the folder ``moveTo.key`` and the object's name (kestra.md D1, D13).
+    *move_to* is another destination than the action's: an outcome's.
 
     With ``preservePath`` the name keeps the folders below the folder of ``prefix``: with ``prefix: raw/`` the object
     ``raw/a/x.csv`` becomes ``archive/a/x.csv``, without it ``archive/x.csv``.
@@ -115,8 +117,9 @@ def destination(spec: BucketTrigger, listed: S3Object) -> tuple[str, str]:
     Raises:
         ValueError: *spec* does not move.
     """
-    if spec.move_to is None:
+    move_to = move_to or spec.move_to
+    if move_to is None:
         raise ValueError("only a trigger with 'moveTo' has a destination")
     watched_folder = spec.prefix[: spec.prefix.rfind("/") + 1]
     name = listed.key.removeprefix(watched_folder) if spec.preserve_path else basename(listed.key)
-    return spec.move_to.bucket or spec.bucket, spec.move_to.folder + name
+    return move_to.bucket or spec.bucket, move_to.folder + name

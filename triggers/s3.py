@@ -86,6 +86,23 @@ class MoveTo(Spec):
         return f"{trimmed}/" if trimmed else ""
 
 
+class Outcome(Spec):
+    """
+    What becomes of the objects of an execution that has ended: ``MOVE`` to *move_to*, or ``DELETE``.
+
+    They are taken from where the trigger's action left them; what the action deleted is stored anew from our own copy.
+    """
+
+    action: Literal["MOVE", "DELETE"] = "MOVE"
+    move_to: MoveTo | None = None
+
+    @model_validator(mode="after")
+    def _has_destination(self) -> Self:
+        if self.action == "MOVE" and (self.move_to is None or self.move_to.key is None):
+            raise PydanticCustomError("outcome", "action MOVE needs a destination: add 'moveTo: {key: done/}'")
+        return self
+
+
 class BucketTrigger(TriggerSpec):
     """
     What both triggers have in common.
@@ -98,7 +115,9 @@ class BucketTrigger(TriggerSpec):
     Tidewaiter's own: *on_conflict* says what to do when another content has the name at the destination (``suffix``:
     take a free name; the same content is taken as already moved, whatever the policy), *preserve_path* keeps the
     folders below the folder of *prefix*, *allow_unconditional_delete* accepts the risk of a store that cannot delete
-    conditionally (reliability.md §3.7, R2), *prefetch* bounds how many executions are prepared ahead.
+    conditionally (reliability.md §3.7, R2), *prefetch* bounds how many executions are prepared ahead. *on_success* and
+    *on_failure* say where objects go once their execution has ended in SUCCESS or WARNING, or in FAILED after
+    *max_attempts* attempts; with the latter a file beside each object tells what happened.
     """
 
     bucket: Dynamic[Required]
@@ -120,6 +139,9 @@ class BucketTrigger(TriggerSpec):
     on_conflict: OnConflict = "suffix"
     preserve_path: bool = False
     prefetch: Count | None = None
+    on_success: Outcome | None = None
+    on_failure: Outcome | None = None
+    max_attempts: Count = 1
 
     conditions: Annotated[
         None, NotYet("narrow 'prefix' or 'regexp', or test in the flow's tasks", harmless=((), []))
@@ -135,7 +157,7 @@ class BucketTrigger(TriggerSpec):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        for check in (self._has_destination, self._has_both_keys, self._leaves_prefix):
+        for check in (self._has_destination, self._has_both_keys, self._leaves_prefix, self._keeps_failures):
             if problem := check():
                 raise PydanticCustomError("trigger", "{problem}", {"problem": problem})
         return self
@@ -150,8 +172,27 @@ class BucketTrigger(TriggerSpec):
             return "accessKeyId and secretKeyId go together: give both or none"
         return None
 
+    def _keeps_failures(self) -> str | None:
+        if self.on_failure and self.on_failure.action == "DELETE":
+            return "onFailure cannot be DELETE: nothing would be left of what failed; move it, or leave onFailure out"
+        if self.action == "DELETE" and self.on_success and self.on_success.action == "DELETE":
+            return "onSuccess deletes what action DELETE has deleted already; leave one of them out"
+        return None
+
     def _leaves_prefix(self) -> str | None:
         return moves_into_itself(self)
+
+    @property
+    def removes(self) -> bool:
+        """Whether objects ever leave their place: by the action or by what follows an execution."""
+        return self.action in {"MOVE", "DELETE"} or self.on_success is not None or self.on_failure is not None
+
+    @property
+    def destinations(self) -> tuple[MoveTo, ...]:
+        """Every place to which objects may be moved."""
+        ends = (self.on_success, self.on_failure)
+        moves = [self.move_to if self.action == "MOVE" else None, *(end.move_to for end in ends if end)]
+        return tuple(move for move in moves if move)
 
     @property
     def batch_size(self) -> int:
@@ -243,25 +284,28 @@ def moves_into_itself(spec: BucketTrigger) -> str | None:
     A *delimiter* or a *regexp* is taken as the author's way to leave the destination out; `arrivals` leaves it out in
     any case.
     """
-    if spec.action != "MOVE" or spec.move_to is None or spec.regexp is not None:
+    if spec.regexp is not None or any(
+        isinstance(value, Template) for value in (spec.bucket, spec.prefix, spec.delimiter)
+    ):
         return None
-    values = (spec.bucket, spec.prefix, spec.delimiter, spec.move_to.bucket, spec.move_to.key)
-    if any(isinstance(value, Template) for value in values) or not destination_watched(spec):
-        return None
-    return (
-        f"moveTo.key '{spec.move_to.key}' lies inside the watched prefix '{spec.prefix}': moved objects would be found "
-        "again; choose a folder outside of it, or another bucket"
-    )
+    for move_to in spec.destinations:
+        open_ended = isinstance(move_to.bucket, Template) or isinstance(move_to.key, Template)
+        if not open_ended and destination_watched(spec, move_to):
+            return (
+                f"moveTo.key '{move_to.key}' lies inside the watched prefix '{spec.prefix}': moved objects would be "
+                "found again; choose a folder outside of it, or another bucket"
+            )
+    return None
 
 
-def same_bucket(spec: BucketTrigger) -> bool:
-    """Tell whether *spec* moves objects within the bucket it watches."""
-    return spec.move_to is not None and (spec.move_to.bucket or spec.bucket) == spec.bucket
+def same_bucket(spec: BucketTrigger, move_to: MoveTo) -> bool:
+    """Tell whether *move_to* is in the bucket that *spec* watches."""
+    return (move_to.bucket or spec.bucket) == spec.bucket
 
 
-def destination_watched(spec: BucketTrigger) -> bool:
-    """Tell whether *spec* moves objects to a folder in its own sight."""
-    return spec.move_to is not None and same_bucket(spec) and sees(spec, spec.move_to.folder)
+def destination_watched(spec: BucketTrigger, move_to: MoveTo) -> bool:
+    """Tell whether *move_to* is a folder in the sight of *spec*."""
+    return same_bucket(spec, move_to) and sees(spec, move_to.folder)
 
 
 def sees(spec: BucketTrigger, key: str) -> bool:

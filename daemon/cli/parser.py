@@ -6,6 +6,11 @@ from typing import Any
 
 _HANDLERS = "tidewaiter.daemon.cli"
 
+_OBJECT_STATES = (
+    *("CLAIMED", "STORED", "COPIED", "DONE", "SUPERSEDED", "GONE", "PARKED"),
+    *("ACTION_BLOCKED", "QUARANTINED"),
+)
+
 _EXAMPLES = """\
 examples:
   tidewaiter validate flows/                     check every flow in a folder
@@ -33,6 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_validate(verbs)
     _add_test(verbs)
     _add_executions(verbs)
+    _add_objects(verbs)
     _add_triggers(verbs)
     _add_demo(verbs)
     _add_schema(verbs)
@@ -177,6 +183,36 @@ def _add_executions(verbs: Any) -> None:
         _settings(action)
         action.add_argument("id", metavar="ID")
         action.add_argument("--json", action="store_true")
+
+
+def _add_objects(verbs: Any) -> None:
+    objects = _verb(verbs, "objects", "list and show objects, take them up again", "objects:list_")
+    actions = objects.add_subparsers(metavar="ACTION", required=True)
+    listing = _verb(actions, "list", "newest first", "objects:list_")
+    _settings(listing)
+    listing.add_argument("--state", choices=_OBJECT_STATES, type=str.upper)
+    listing.add_argument("--trigger", metavar="FLOW/TRIGGER")
+    listing.add_argument("--prefix", metavar="PREFIX", help="keys that begin so")
+    listing.add_argument("--limit", type=_count, default=100, metavar="N", help="[100]")
+    listing.add_argument("--json", action="store_true")
+    show = _verb(actions, "show", "one object and what became of it", "objects:show")
+    _settings(show)
+    show.add_argument("id", metavar="ID", help="object id, or as much of its beginning as is unique")
+    show.add_argument("--json", action="store_true")
+    retry = _verb(
+        actions,
+        "retry",
+        "take objects up again",
+        "objects:retry",
+        (
+            "Take objects up again: a quarantined one goes back to where it was found and is new there, a parked one "
+            "is claimed anew by the next look, and what waits after a failed step is tried at once. Name them by id, "
+            "or all quarantined and parked ones of a trigger with --trigger."
+        ),
+    )
+    _settings(retry)
+    retry.add_argument("ids", nargs="*", metavar="ID")
+    retry.add_argument("--trigger", metavar="FLOW/TRIGGER", help="all of this trigger that need it")
 
 
 def _add_triggers(verbs: Any) -> None:

@@ -19,6 +19,10 @@ _COLOURS = {
     "FAILED": 31,
     "ERROR": 31,
     "KILLED": 31,
+    "DONE": 32,
+    "PARKED": 33,
+    "ACTION_BLOCKED": 33,
+    "QUARANTINED": 31,
 }
 
 

@@ -16,7 +16,7 @@ def list_(options: argparse.Namespace) -> int:
         say_json(found)
         return 0
     table(
-        ("TRIGGER", "STATE", "WATCHES", "ACTION", "LAST POLL", "IN CUSTODY", "PARKED", "WAITING"),
+        ("TRIGGER", "STATE", "WATCHES", "ACTION", "LAST POLL", "IN CUSTODY", "PARKED", "QUARANTINED", "WAITING"),
         [_row(item) for item in found],
     )
     for item in found:
@@ -43,6 +43,7 @@ def _row(item: dict[str, Any]) -> tuple[str, ...]:
         ago(item["lastPoll"]),
         str(live),
         str(counts.get("PARKED", 0)),
+        str(counts.get("QUARANTINED", 0)),
         "yes" if item["waiting"] else "-",
     )
 

@@ -11,6 +11,8 @@ from tidewaiter.daemon.database import Database
 from tidewaiter.daemon.journal.detections import Detections
 from tidewaiter.daemon.journal.executions import Executions
 from tidewaiter.daemon.journal.logs import Logs
+from tidewaiter.daemon.journal.objects import Objects
+from tidewaiter.daemon.journal.routes import Routes
 from tidewaiter.daemon.journal.triggers import Triggers
 
 
@@ -22,9 +24,19 @@ class Journal:
     detections: Detections
     executions: Executions
     logs: Logs
+    objects: Objects
+    routes: Routes
     triggers: Triggers
 
     @classmethod
     async def over(cls, database: Database) -> "Journal":
         """Make the journal kept in *database*."""
-        return cls(database, await Detections.over(database), Executions(database), Logs(database), Triggers(database))
+        return cls(
+            database,
+            await Detections.over(database),
+            Executions(database),
+            Logs(database),
+            Objects(database),
+            Routes(database),
+            Triggers(database),
+        )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidewaiter.daemon.database import Row
-from tidewaiter.daemon.records import DetectionState, TriggerKey, timestamp
+from tidewaiter.daemon.records import DetectionState, TriggerKey, now, timestamp
 from tidewaiter.triggers.bucket import S3Object
 
 
@@ -81,16 +81,17 @@ def absences(listed: Listed, seen: Mapping[str, Row]) -> dict[str, int]:
 def arrival(item: S3Object, seen: Row | None, live: Row | None) -> Arrival | None:
     """
     Decide whether *item* is news; identity is ETag and time of change, since an ETag alone misses identical
-    re-uploads.
+    re-uploads. What was parked is taken up again when its time has come.
     """
     identity = (item.etag, timestamp(item.last_modified))
     change = "UPDATE" if seen else "CREATE"
     if live is not None:
-        replaceable = live["state"] == DetectionState.PARKED or live["blocked"]
-        if not replaceable or identity == (live["etag"], live["last_modified"]):
+        parked = live["state"] == DetectionState.PARKED
+        again = parked and live["next_try"] is not None and live["next_try"] <= now()
+        replaceable = parked or live["blocked"]
+        if not replaceable or (identity == (live["etag"], live["last_modified"]) and not again):
             return None
         # What was parked was never read, so its successor is what it was.
-        parked = live["state"] == DetectionState.PARKED
         return Arrival(item, live["change_type"] if parked else change, live["id"])
     if seen is not None and identity == (seen["etag"], seen["last_modified"]):
         return None

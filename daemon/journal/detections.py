@@ -28,12 +28,13 @@ class Progress:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """
-    Where a trigger stands: its unfinished detections, how many executions it has ahead of it, and whether it is
-    paused.
+    Where a trigger stands: its unfinished detections, how many executions it has ahead of it, how many failed ones wait
+    to be tried again, and whether it is paused.
     """
 
     live: list[Detection]
     batches: int
+    waiting: int
     paused: bool
 
 
@@ -150,8 +151,9 @@ class Detections:
         def work(tx: Transaction) -> Standing:
             live = [_detection(row) for row in tx.all("live_detections", trigger_key=str(trigger))]
             batches = tx.one("live_batches", trigger_key=str(trigger))
+            waiting = tx.one("waiting_executions", trigger_key=str(trigger))
             paused = tx.one("trigger_paused", trigger_key=str(trigger))
-            return Standing(live, batches["number"] if batches else 0, bool(paused and paused["paused"]))
+            return Standing(live, _number(batches), _number(waiting), bool(paused and paused["paused"]))
 
         return await self._database.read(work)
 
@@ -210,12 +212,11 @@ class Detections:
 
         return await self._database.write(work)
 
-    async def copied(self, detection: Detection, bucket: str, key: str) -> bool:
-        """STORED → COPIED: the archived copy is at *bucket*/*key*."""
+    async def copied(self, detection: Detection, bucket: str, key: str, etag: str | None) -> bool:
+        """STORED → COPIED: the archived copy, with that ETag if the store told it, is at *bucket*/*key*."""
+        copy = {"dest_bucket": bucket, "dest_key": key, "dest_etag": etag}
         return bool(
-            await self._database.write(
-                lambda tx: tx.run("copy_detection", id=detection.id, dest_bucket=bucket, dest_key=key, updated_at=now())
-            )
+            await self._database.write(lambda tx: tx.run("copy_detection", id=detection.id, **copy, updated_at=now()))
         )
 
     async def done(self, detection: Detection, *, removed: bool) -> bool:
@@ -229,11 +230,19 @@ class Detections:
 
         return await self._database.write(work)
 
+    async def park(self, source: Source, detection: Detection, *, next_try: str, error: str) -> bool:
+        """
+        CLAIMED → PARKED until *next_try*: this object will not be part of its execution; the others go on without it.
+        """
+
+        def work(tx: Transaction) -> bool:
+            won = self._close(tx, detection.id, DetectionState.PARKED, error, next_try)
+            return won and self._launch(tx, source, detection.batch_id)
+
+        return await self._database.write(work)
+
     async def close(self, source: Source, detection: Detection, state: DetectionState, error: str) -> bool:
-        """
-        CLAIMED → SUPERSEDED, GONE or PARKED: this object will not be part of its execution; the others go on without
-        it.
-        """
+        """CLAIMED → SUPERSEDED or GONE: this object will not be part of its execution; the others go on without it."""
 
         def work(tx: Transaction) -> bool:
             won = self._close(tx, detection.id, state, error)
@@ -297,11 +306,12 @@ class Detections:
             "updated_at": now(),
         }
 
-    def _close(self, tx: Transaction, identifier: str, state: DetectionState, error: str) -> bool:
+    def _close(
+        self, tx: Transaction, identifier: str, state: DetectionState, error: str, next_try: str | None = None
+    ) -> bool:
         ended = None if state is DetectionState.PARKED else self.moment()
-        return bool(
-            tx.run("close_detection", id=identifier, state=state, error=error, ended_seq=ended, updated_at=now())
-        )
+        values = {"state": state, "error": error, "next_try": next_try, "ended_seq": ended}
+        return bool(tx.run("close_detection", id=identifier, **values, updated_at=now()))
 
     def _launch(self, tx: Transaction, source: Source, batch_id: str) -> bool:
         """Create the execution of a batch when none of its objects is still to be read and at least one has been."""
@@ -328,6 +338,10 @@ class Detections:
         if count is not None and not count["waiting"]:
             tx.run("release_execution", batch_id=batch_id)
         return True
+
+
+def _number(row: Row | None) -> int:
+    return int(row["number"]) if row else 0
 
 
 def _remember(tx: Transaction, trigger: str, item: S3Object) -> None:

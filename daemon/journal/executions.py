@@ -1,14 +1,16 @@
 """Executions and their task runs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tidewaiter.daemon.database import Database, Row, Transaction
+from tidewaiter.daemon.journal.routes import begin_routes
 from tidewaiter.daemon.records import (
     Execution,
     ExecutionState,
+    RoutePurpose,
     TaskRun,
     TaskRunState,
     TriggerKey,
@@ -38,7 +40,7 @@ class Executions:
 
     async def runnable(self) -> list[Candidate]:
         """Executions that wait to be started and are not held by an action, in order of arrival."""
-        rows = await self._database.read(lambda tx: tx.all("runnable_executions"))
+        rows = await self._database.read(lambda tx: tx.all("runnable_executions", now=now()))
         return [Candidate(_execution(row), bool(row["behind"])) for row in rows]
 
     async def start(self, execution: Execution) -> bool:
@@ -63,9 +65,15 @@ class Executions:
         """Executions in state RUNNING."""
         return [_execution(row) for row in await self._database.read(lambda tx: tx.all("running_executions"))]
 
+    async def next_try(self) -> str | None:
+        """The moment at which the next of the executions that wait to be tried again may start."""
+        row = await self._database.read(lambda tx: tx.one("next_execution", now=now()))
+        return row["moment"] if row else None
+
     async def unfinished(self) -> bool:
-        """Whether an execution runs, or could start now."""
-        return bool(await self.running() or await self.runnable())
+        """Whether an execution runs, or will without anything else having to happen."""
+        row = await self._database.read(lambda tx: tx.one("unfinished_executions"))
+        return bool(row and row["number"])
 
     async def to_kill(self) -> list[Execution]:
         """Executions that an operator wants killed and that have not ended."""
@@ -77,14 +85,35 @@ class Executions:
         state: ExecutionState,
         outputs: Mapping[str, Any] | None = None,
         error: str | None = None,
+        route: RoutePurpose | None = None,
     ) -> bool:
-        """→ an end state; task runs without a result of their own count as killed."""
+        """
+        → an end state; task runs without a result of their own count as killed. Where its objects go from here
+        (*route*) is recorded in the same transaction, so that it cannot be forgotten.
+        """
         text = json.dumps(outputs or {})
         reason = storable(error) if error else None
 
         def work(tx: Transaction) -> bool:
             tx.run("kill_task_runs", execution_id=execution_id, now=now())
-            return bool(tx.run("end_execution", id=execution_id, state=state, now=now(), outputs=text, error=reason))
+            won = tx.run("end_execution", id=execution_id, state=state, now=now(), outputs=text, error=reason)
+            if won and route:
+                begin_routes(tx, execution_id, route)
+            return bool(won)
+
+        return await self._database.write(work)
+
+    async def retry(self, execution_id: str, *, next_try: str, error: str) -> bool:
+        """
+        RUNNING → CREATED for an execution that failed, to be tried again at *next_try*. What failed, with everything
+        inside it, runs again; other results stand.
+        """
+
+        def work(tx: Transaction) -> bool:
+            won = tx.run("retry_execution", id=execution_id, next_try=next_try, error=storable(error))
+            for run in _to_repeat([_task_run(row) for row in tx.all("task_runs", execution_id=execution_id)]):
+                tx.run("retry_task_run", execution_id=execution_id, task_path=run.task_path, attempt=run.attempt)
+            return bool(won)
 
         return await self._database.write(work)
 
@@ -138,6 +167,7 @@ class Executions:
                 return False
             for name in ("delete_logs", "delete_task_runs"):
                 tx.run(name, id=execution.id)
+            tx.run("delete_routes", batch_id=execution.batch_id)
             tx.run("delete_detections", batch_id=execution.batch_id)
             return True
 
@@ -232,7 +262,16 @@ def _execution(row: Row) -> Execution:
         outputs=json.loads(row["outputs"]),
         error=row["error"],
         kill_requested=bool(row["kill_requested"]),
+        next_try=row["next_try"],
     )
+
+
+def _to_repeat(runs: Sequence[TaskRun]) -> list[TaskRun]:
+    """Give the runs whose result must not stand when an execution is tried again: what failed, and what is inside."""
+    failed = {run.task_path for run in runs if run.state in {TaskRunState.FAILED, TaskRunState.KILLED}}
+    return [
+        run for run in runs if run.task_path in failed or any(run.task_path.startswith(f"{path}/") for path in failed)
+    ]
 
 
 def _task_run(row: Row) -> TaskRun:

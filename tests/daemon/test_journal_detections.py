@@ -159,7 +159,7 @@ async def test_closing_does_not_touch_what_is_stored(intake: Intake, journal: Jo
 async def test_copying_wins_once_and_remembers_where(intake: Intake, journal: Journal) -> None:
     """STORED → COPIED happens one time, with the destination."""
     detection = await stored(intake)
-    assert [await journal.detections.copied(detection, "archive", "x") for _ in range(2)] == [True, False]
+    assert [await journal.detections.copied(detection, "archive", "x", "e1") for _ in range(2)] == [True, False]
     assert ((now := await intake.now(detection)).dest_bucket, now.dest_key) == ("archive", "x")
 
 

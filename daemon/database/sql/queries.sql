@@ -74,7 +74,7 @@ UPDATE detection SET state = :state, uri = :uri, sha256 = :sha256, version_id = 
 WHERE id = :id AND state = 'CLAIMED';
 
 -- name: copy_detection
-UPDATE detection SET state = 'COPIED', dest_bucket = :dest_bucket, dest_key = :dest_key, attempts = 0, next_try = NULL, error = NULL,
+UPDATE detection SET state = 'COPIED', dest_bucket = :dest_bucket, dest_key = :dest_key, dest_etag = :dest_etag, attempts = 0, next_try = NULL, error = NULL,
        updated_at = :updated_at
 WHERE id = :id AND state = 'STORED';
 
@@ -83,7 +83,7 @@ UPDATE detection SET state = 'DONE', next_try = NULL, error = NULL, blocked = 0,
 WHERE id = :id AND state IN ('STORED', 'COPIED');
 
 -- name: close_detection
-UPDATE detection SET state = :state, error = :error, ended_seq = :ended_seq, updated_at = :updated_at
+UPDATE detection SET state = :state, error = :error, next_try = :next_try, ended_seq = :ended_seq, updated_at = :updated_at
 WHERE id = :id AND state = 'CLAIMED';
 
 -- name: yield_detection
@@ -126,8 +126,12 @@ UPDATE execution SET held = 0 WHERE batch_id = :batch_id AND held = 1;
 SELECT COUNT(*) AS number FROM (
     SELECT batch_id FROM detection WHERE trigger_key = :trigger_key AND state IN ('CLAIMED', 'STORED', 'COPIED') AND attempts = 0
     UNION
-    SELECT batch_id FROM execution WHERE trigger_key = :trigger_key AND state IN ('CREATED', 'RUNNING') AND held = 0
+    SELECT batch_id FROM execution
+    WHERE trigger_key = :trigger_key AND state IN ('CREATED', 'RUNNING') AND held = 0 AND next_try IS NULL
 ) AS live;
+
+-- name: waiting_executions
+SELECT COUNT(*) AS number FROM execution WHERE trigger_key = :trigger_key AND state = 'CREATED' AND next_try IS NOT NULL;
 
 -- name: runnable_executions
 SELECT e.*, EXISTS (
@@ -135,10 +139,10 @@ SELECT e.*, EXISTS (
     WHERE d.trigger_key = e.trigger_key AND d.batch_id < e.batch_id AND d.state IN ('CLAIMED', 'STORED', 'COPIED')
       AND d.attempts = 0 AND d.blocked = 0
 ) AS behind
-FROM execution e WHERE e.state = 'CREATED' AND e.held = 0 ORDER BY e.batch_id, e.created_at LIMIT 1000;
+FROM execution e WHERE e.state = 'CREATED' AND e.held = 0 AND (e.next_try IS NULL OR e.next_try <= :now) ORDER BY e.batch_id, e.created_at LIMIT 1000;
 
 -- name: start_execution
-UPDATE execution SET state = 'RUNNING', attempts = attempts + 1, started_at = COALESCE(started_at, :now)
+UPDATE execution SET state = 'RUNNING', attempts = attempts + 1, next_try = NULL, started_at = COALESCE(started_at, :now)
 WHERE id = :id AND state = 'CREATED' AND held = 0;
 
 -- name: requeue_execution
@@ -173,6 +177,10 @@ SELECT * FROM execution e
 WHERE ended_at < :before AND state IN (:state, :other_state)
   AND NOT EXISTS (
     SELECT 1 FROM detection d WHERE d.batch_id = e.batch_id AND d.state IN ('CLAIMED', 'STORED', 'COPIED')
+  )
+  AND NOT EXISTS (
+    SELECT 1 FROM route r JOIN detection d ON d.id = r.detection_id
+    WHERE d.batch_id = e.batch_id AND r.state IN ('PENDING', 'PLACED')
   )
   AND (original_id IS NOT NULL OR NOT EXISTS (SELECT 1 FROM execution r WHERE r.batch_id = e.batch_id AND r.id <> e.id))
 ORDER BY ended_at LIMIT :limit;

@@ -1,0 +1,58 @@
+-- name: insert_route
+INSERT INTO route (id, detection_id, trigger_key, execution_id, purpose, state, dest_bucket, dest_key, created_at, updated_at)
+VALUES (:id, :detection_id, :trigger_key, :execution_id, :purpose, 'PENDING', :dest_bucket, :dest_key, :created_at, :created_at);
+
+-- name: execution_detections
+SELECT d.id, d.trigger_key FROM detection d JOIN execution e ON e.batch_id = d.batch_id
+WHERE e.id = :id AND d.uri IS NOT NULL ORDER BY d.ordinal;
+
+-- name: due_routes
+SELECT r.* FROM route r JOIN detection d ON d.id = r.detection_id
+WHERE r.state IN ('PENDING', 'PLACED') AND d.state NOT IN ('CLAIMED', 'STORED', 'COPIED')
+  AND (r.next_try IS NULL OR r.next_try <= :now)
+ORDER BY r.next_try IS NOT NULL, r.id LIMIT :limit;
+
+-- name: next_route
+SELECT MIN(next_try) AS moment FROM route WHERE state IN ('PENDING', 'PLACED') AND next_try > :now;
+
+-- name: untried_routes
+SELECT COUNT(*) AS number FROM route r JOIN detection d ON d.id = r.detection_id
+WHERE r.state IN ('PENDING', 'PLACED') AND r.next_try IS NULL AND d.state NOT IN ('CLAIMED', 'STORED', 'COPIED');
+
+-- name: routes_of
+SELECT * FROM route WHERE detection_id = :detection_id ORDER BY id;
+
+-- name: aim_route
+UPDATE route SET dest_bucket = :dest_bucket, dest_key = :dest_key, updated_at = :updated_at
+WHERE id = :id AND state = 'PENDING' AND dest_key IS NULL;
+
+-- name: place_route
+UPDATE route SET state = 'PLACED', dest_bucket = :dest_bucket, dest_key = :dest_key, dest_etag = :dest_etag, attempts = 0,
+       next_try = NULL, error = NULL, updated_at = :updated_at
+WHERE id = :id AND state = 'PENDING';
+
+-- name: finish_route
+UPDATE route SET state = 'DONE', next_try = NULL, error = NULL, updated_at = :updated_at WHERE id = :id AND state = 'PLACED';
+
+-- name: postpone_route
+UPDATE route SET attempts = attempts + 1, next_try = :next_try, error = :error, updated_at = :updated_at
+WHERE id = :id AND state IN ('PENDING', 'PLACED');
+
+-- name: hasten_routes
+UPDATE route SET next_try = NULL WHERE detection_id = :detection_id AND state IN ('PENDING', 'PLACED');
+
+-- name: delete_routes
+DELETE FROM route WHERE detection_id IN (SELECT id FROM detection WHERE batch_id = :batch_id)
+  AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.batch_id = :batch_id);
+
+-- name: retry_execution
+UPDATE execution SET state = 'CREATED', next_try = :next_try, error = :error WHERE id = :id AND state = 'RUNNING';
+
+-- name: retry_task_run
+UPDATE task_run SET state = 'RETRIED' WHERE execution_id = :execution_id AND task_path = :task_path AND attempt = :attempt;
+
+-- name: unfinished_executions
+SELECT COUNT(*) AS number FROM execution WHERE state = 'RUNNING' OR (state = 'CREATED' AND held = 0);
+
+-- name: next_execution
+SELECT MIN(next_try) AS moment FROM execution WHERE state = 'CREATED' AND held = 0 AND next_try > :now;

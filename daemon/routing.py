@@ -1,0 +1,190 @@
+"""
+One object on its way after its execution has ended: placed at its destination, then removed from where it was.
+
+The steps are the custody's own (`tidewaiter.triggers.settle`), so each can be repeated after a crash, and nothing is
+removed before it is somewhere else.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from tidewaiter.config.errors import TidewaiterError, storage_error
+from tidewaiter.daemon.custody import stored_of
+from tidewaiter.daemon.journal import Journal
+from tidewaiter.daemon.probes import Probes
+from tidewaiter.daemon.records import Detection, Place, Route, RoutePurpose, RouteState, parse_timestamp
+from tidewaiter.daemon.storage import Storage
+from tidewaiter.triggers import settle
+from tidewaiter.triggers.arrivals import destination
+from tidewaiter.triggers.bucket import Bucket, Connect, Removal, S3Object
+from tidewaiter.triggers.s3 import BucketTrigger, Outcome
+
+SIDECAR = ".tidewaiter.json"
+"""What the name of the file that explains a quarantined object ends with."""
+
+_LAST_LINES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Takes routes of objects of one trigger to their end, as far as they go now."""
+
+    trigger: BucketTrigger
+    journal: Journal
+    storage: Storage
+    connect: Connect
+    probes: Probes
+
+    async def advance(self, route: Route, detection: Detection) -> None:
+        """
+        Take every step that is left. Idempotent.
+
+        Raises:
+            BucketError: a step failed for good or for now; calling again goes on there.
+            StorageError: our own copy cannot be read.
+        """
+        place = await self.journal.routes.whereabouts(detection)
+        if route.state is RouteState.PENDING:
+            await self._put(route, detection, place)
+        route = await self._current(route)
+        if route.state is RouteState.PLACED:
+            freed = await self._take_away(route, detection, place)
+            await self.journal.routes.done(route, detection, freed=freed)
+
+    async def _current(self, route: Route) -> Route:
+        return next((item for item in await self.journal.routes.of(route.detection_id) if item.id == route.id), route)
+
+    async def _put(self, route: Route, detection: Detection, place: Place | None) -> None:
+        """Store the object at the destination, with what explains it beside it."""
+        outcome = self._outcome(route)
+        if outcome and outcome.action == "DELETE":
+            await self.journal.routes.placed(route, None)
+            return
+        target = await self._aimed(route, detection)
+        if place and (place.bucket, place.key) == target:
+            await self.journal.routes.placed(route, place)
+            return
+        source = place or Place(detection.bucket, detection.key, detection.etag)
+        async with self.connect(self.trigger.connection(), source.bucket) as bucket:
+            archived = await self._copy(bucket, detection, source, target)
+            if route.purpose is RoutePurpose.FAILURE:
+                await self._explain(bucket, route, detection, archived)
+        await self.journal.routes.placed(route, Place(archived.bucket, archived.key, archived.etag))
+
+    async def _copy(
+        self, bucket: Bucket, detection: Detection, source: Place, target: tuple[str, str]
+    ) -> settle.Archived:
+        file = self.storage.path(detection.uri or "")
+        own = settle.Custody(detection.id, file, stored_of(file, detection))
+        home = target == (detection.bucket, detection.key)
+        encryption = None if home or not self.trigger.move_to else self.trigger.move_to.encryption
+        # Driven in again, an object must have its own name, or it would not be what the trigger looks for.
+        move = settle.Move(*target, "fail" if home else self.trigger.on_conflict, encryption)
+        capabilities = await self.probes.of(bucket, self.trigger)
+        return await settle.archive(bucket, _listed(detection, source), own, move, capabilities=capabilities)
+
+    async def _aimed(self, route: Route, detection: Detection) -> tuple[str, str]:
+        """Give where the object goes, as recorded before anything was done."""
+        if route.dest_key is None:
+            outcome = self._outcome(route)
+            home = (detection.bucket, detection.key)
+            target = destination(self.trigger, detection.object, outcome.move_to) if outcome else home
+            await self.journal.routes.aim(route, *target)
+            route = await self._current(route)
+        return route.dest_bucket or "", route.dest_key or ""
+
+    def _outcome(self, route: Route) -> Outcome | None:
+        """Give what the trigger says of this outcome; None for the way back in."""
+        if route.purpose is RoutePurpose.REDRIVE:
+            return None
+        outcome = self.trigger.on_success if route.purpose is RoutePurpose.SUCCESS else self.trigger.on_failure
+        if outcome is None:
+            name = "onSuccess" if route.purpose is RoutePurpose.SUCCESS else "onFailure"
+            raise TidewaiterError(
+                f"the object has to be moved, but trigger '{self.trigger.id}' has no '{name}' any more",
+                f"give it back its '{name}'",
+            )
+        return outcome
+
+    async def _explain(self, bucket: Bucket, route: Route, detection: Detection, archived: settle.Archived) -> None:
+        """Write what happened beside a quarantined object; always the same text, so writing it again is harmless."""
+        text = json.dumps(await self._story(route, detection), ensure_ascii=False, indent=2)
+        try:
+            with NamedTemporaryFile(dir=self.storage.root, suffix=".tmp") as file:
+                file.write(text.encode("utf-8", "replace"))
+                file.flush()
+                await bucket.upload(Path(file.name), archived.bucket, archived.key + SIDECAR, overwrite=True)
+        except OSError as error:
+            raise storage_error(error, self.storage.root) from error
+
+    async def _story(self, route: Route, detection: Detection) -> dict[str, Any]:
+        execution = await self.journal.executions.get(route.execution_id or "")
+        lines = await self.journal.logs.of(route.execution_id or "")
+        return {
+            "object": {
+                "id": detection.id,
+                "bucket": detection.bucket,
+                "key": detection.key,
+                "etag": detection.etag,
+                "versionId": detection.version_id,
+                "size": detection.size,
+                "sha256": detection.sha256,
+                "lastModified": detection.last_modified,
+            },
+            "trigger": detection.trigger,
+            "execution": execution
+            and {
+                "id": execution.id,
+                "state": execution.state,
+                "attempts": execution.attempts,
+                "createdAt": execution.created_at,
+                "startedAt": execution.started_at,
+                "endedAt": execution.ended_at,
+                "error": execution.error,
+            },
+            "log": [f"{line.at} {line.level} {line.task_path}: {line.message}" for _, line in lines[-_LAST_LINES:]],
+            "retry": f"tidewaiter objects retry {detection.id}",
+        }
+
+    async def _take_away(self, route: Route, detection: Detection, place: Place | None) -> bool:
+        """Remove the object from where it was before; gives whether that was its source, free for another now."""
+        if place is None or (place.bucket, place.key) == (route.dest_bucket, route.dest_key):
+            return False
+        async with self.connect(self.trigger.connection(), place.bucket) as bucket:
+            removal = await self._remove(bucket, place, detection)
+            if place.quarantined:
+                await self._remove(bucket, Place(place.bucket, place.key + SIDECAR, None), detection)
+        return (place.bucket, place.key) == (detection.bucket, detection.key) and removal is not Removal.REPLACED
+
+    async def _remove(self, bucket: Bucket, place: Place, detection: Detection) -> Removal:
+        """
+        Remove exactly what is meant: what its ETag names, or what is there now where none is known. At the source the
+        time of change counts, too: an execution may take long enough for the same bytes to be uploaded once more.
+        """
+        now = await bucket.head(place.key)
+        if now is None:
+            return Removal.ALREADY_GONE
+        at_source = (place.bucket, place.key) == (detection.bucket, detection.key)
+        changed = place.etag is not None and now.etag != place.etag
+        if changed or (at_source and not _same_second(now.last_modified, detection.last_modified)):
+            return Removal.REPLACED
+        listed = S3Object(place.bucket, place.key, now.etag, now.size, now.last_modified, now.version_id)
+        capabilities = await self.probes.of(bucket, self.trigger)
+        allowed = self.trigger.allow_unconditional_delete
+        return await settle.remove(bucket, listed, capabilities, allow_unconditional=allowed)
+
+
+def _listed(detection: Detection, place: Place) -> S3Object:
+    """Give the object as a copy is to find it at *place*."""
+    if (place.bucket, place.key) == (detection.bucket, detection.key):
+        return detection.object
+    return S3Object(place.bucket, place.key, place.etag or detection.etag, detection.size, datetime.now(UTC))
+
+
+def _same_second(one: datetime, other: str) -> bool:
+    """Compare the time of a HEAD, which has seconds only, with the time of a listing."""
+    return int(one.timestamp()) == int(parse_timestamp(other).timestamp())
