@@ -58,10 +58,10 @@ class Executor:
                 if not run.state.ended:
                     await asyncio.to_thread(kill_survivors, run.id)
             await executions.requeue(execution.id, counted=True)
-            if execution.attempts >= self.place.retry.crashes:
-                await self._end(
-                    execution, ExecutionState.FAILED, f"the daemon crashed in {execution.attempts} attempts"
-                )
+            trigger = await self._trigger_of(execution)
+            if execution.attempts >= max(self.place.retry.crashes, trigger.max_attempts if trigger else 1):
+                error = f"the daemon crashed during attempt {execution.attempts}"
+                await self._end(execution, ExecutionState.FAILED, error)
         return len(left)
 
     async def sweep(self) -> None:

@@ -73,7 +73,7 @@ async def test_others_go_on_while_one_is_tried_again(daemon: Daemon, objects: An
     await daemon.ready()
     await daemon.until_ended(3)
     assert daemon.done() == ["fine"] * 3
-    (poison,) = [item for item in await daemon.executions() if item["state"] not in {"SUCCESS"}]
+    (poison,) = [item for item in await daemon.executions() if item["state"] != "SUCCESS"]
     assert poison["attempts"] >= 1
 
 

@@ -11,7 +11,7 @@ from workshop.builders import Intake, Workshop, source, until
 
 from tidewaiter.daemon.database.sqlite import SqliteDatabase
 from tidewaiter.daemon.executor import Executor
-from tidewaiter.daemon.records import Execution, TriggerKey, task_run_id
+from tidewaiter.daemon.records import Execution, ExecutionState, TriggerKey, task_run_id
 
 CONCURRENT = "triggers: [{id: arrival, type: aws.s3.Trigger, bucket: b, action: NONE, allowConcurrent: true}]\n"
 SERIAL = "triggers: [{id: arrival, type: aws.s3.Trigger, bucket: b, action: NONE}]\n"
@@ -251,6 +251,18 @@ async def test_after_a_crash_executions_are_queued_and_counted(bench: Bench, wor
     bench.woken.set()
     assert await bench.ended(execution) == ["SUCCESS"]
     assert ((await workshop.state(execution)).attempts, (await workshop.task_runs(execution))["a"].attempt) == (2, 2)
+
+
+async def test_an_execution_present_at_every_crash_is_not_tried_for_ever(bench: Bench, workshop: Workshop) -> None:
+    """After as many crashes as the settings allow it has failed, without being run once more."""
+    execution = await workshop.execution(QUICK)
+    executions = workshop.journal.executions
+    for _ in range(workshop.place.retry.crashes):
+        assert not (await workshop.state(execution)).state.ended
+        await executions.start(execution)
+        await bench.executor.recover()
+    failed = await workshop.state(execution)
+    assert (failed.state, failed.error) == (ExecutionState.FAILED, "the daemon crashed during attempt 10")
 
 
 async def test_programs_that_outlived_a_crash_are_ended_first(bench: Bench, workshop: Workshop, tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ async def test_done_wins_once_and_lets_the_execution_go(intake: Intake, journal:
 async def test_what_is_only_claimed_cannot_be_done_or_copied(intake: Intake, journal: Journal) -> None:
     """No step can be left out."""
     [detection] = await intake.claim("a")
-    assert not await journal.detections.copied(detection, "b", "k")
+    assert not await journal.detections.copied(detection, "b", "k", None)
     assert not await journal.detections.done(detection, removed=True)
     assert not await journal.detections.block(detection, "x")
 
@@ -319,6 +319,18 @@ async def test_a_parked_object_stays_parked(intake: Intake, journal: Journal) ->
     """The same content is not tried for ever."""
     await parked(intake)
     assert await compared(journal, item("a")) == []
+
+
+async def test_a_parked_object_is_taken_up_again_in_time(intake: Intake, journal: Journal) -> None:
+    """Later the same content is tried once more; so it is at once when the flow has changed since."""
+    [detection] = await intake.claim("a")
+    await journal.detections.park(intake.source, detection, next_try="2999-01-01T00:00:00.000000Z", error="broken")
+    assert await compared(journal, item("a")) == []
+    await journal.objects.reconsider(TRIGGER, detection.flow_revision)
+    assert await compared(journal, item("a")) == []
+    await journal.objects.reconsider(TRIGGER, detection.flow_revision + 1)
+    [arrival] = await compared(journal, item("a"))
+    assert (arrival.yields, arrival.change_type) == (detection.id, "CREATE")
 
 
 async def test_a_parked_object_yields_to_another_content(intake: Intake, journal: Journal) -> None:

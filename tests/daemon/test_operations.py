@@ -121,6 +121,6 @@ async def test_what_is_not_there(api: Api, method: str, path: str) -> None:
 
 def test_reading_is_get_and_changing_is_post() -> None:
     """No link that somebody follows changes anything."""
-    changing = {"kill", "replay", "trigger_request"}
+    changing = {"kill", "replay", "retry_object", "trigger_request"}
     assert {handler.__name__ in changing for method, _, handler in ROUTES if method == "POST"} == {True}
     assert {handler.__name__ in changing for method, _, handler in ROUTES if method == "GET"} == {False}
