@@ -11,6 +11,9 @@ ALTER TABLE trigger_status ADD COLUMN begun_at TEXT;
 -- An execution that failed and is tried again waits until then.
 ALTER TABLE execution ADD COLUMN next_try TEXT;
 
+-- Replays share the batch of their original, which the unique index leaves out.
+CREATE INDEX execution_shared_batch ON execution (batch_id);
+
 -- Where an object goes after its execution has ended, or when it is driven in again: PENDING → PLACED → DONE.
 CREATE TABLE route (
     id            TEXT PRIMARY KEY,

@@ -1,3 +1,5 @@
+-- 'state IN (…)' beside 'state = …' is what lets SQLite use the partial index of live executions.
+
 -- name: insert_flow
 INSERT INTO flow (namespace, flow_id, revision, source, created_at)
 VALUES (:namespace, :flow_id, :revision, :source, :created_at);
@@ -131,7 +133,8 @@ SELECT COUNT(*) AS number FROM (
 ) AS live;
 
 -- name: waiting_executions
-SELECT COUNT(*) AS number FROM execution WHERE trigger_key = :trigger_key AND state = 'CREATED' AND next_try IS NOT NULL;
+SELECT COUNT(*) AS number FROM execution
+WHERE trigger_key = :trigger_key AND state IN ('CREATED', 'RUNNING') AND state = 'CREATED' AND next_try IS NOT NULL;
 
 -- name: runnable_executions
 SELECT e.*, EXISTS (
@@ -139,7 +142,8 @@ SELECT e.*, EXISTS (
     WHERE d.trigger_key = e.trigger_key AND d.batch_id < e.batch_id AND d.state IN ('CLAIMED', 'STORED', 'COPIED')
       AND d.attempts = 0 AND d.blocked = 0
 ) AS behind
-FROM execution e WHERE e.state = 'CREATED' AND e.held = 0 AND (e.next_try IS NULL OR e.next_try <= :now) ORDER BY e.batch_id, e.created_at LIMIT 1000;
+FROM execution e
+WHERE e.state IN ('CREATED', 'RUNNING') AND e.state = 'CREATED' AND e.held = 0 AND (e.next_try IS NULL OR e.next_try <= :now) ORDER BY e.batch_id, e.created_at LIMIT 1000;
 
 -- name: start_execution
 UPDATE execution SET state = 'RUNNING', attempts = attempts + 1, next_try = NULL, started_at = COALESCE(started_at, :now)
@@ -149,7 +153,7 @@ WHERE id = :id AND state = 'CREATED' AND held = 0;
 UPDATE execution SET state = 'CREATED', attempts = attempts - :uncounted WHERE id = :id AND state = 'RUNNING';
 
 -- name: running_executions
-SELECT * FROM execution WHERE state = 'RUNNING';
+SELECT * FROM execution WHERE state IN ('CREATED', 'RUNNING') AND state = 'RUNNING';
 
 -- name: executions_to_kill
 SELECT * FROM execution WHERE state IN ('CREATED', 'RUNNING') AND kill_requested = 1;

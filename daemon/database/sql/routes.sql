@@ -52,7 +52,8 @@ UPDATE execution SET state = 'CREATED', next_try = :next_try, error = :error WHE
 UPDATE task_run SET state = 'RETRIED' WHERE execution_id = :execution_id AND task_path = :task_path AND attempt = :attempt;
 
 -- name: unfinished_executions
-SELECT COUNT(*) AS number FROM execution WHERE state = 'RUNNING' OR (state = 'CREATED' AND held = 0);
+SELECT COUNT(*) AS number FROM execution WHERE state IN ('CREATED', 'RUNNING') AND (state = 'RUNNING' OR held = 0);
 
 -- name: next_execution
-SELECT MIN(next_try) AS moment FROM execution WHERE state = 'CREATED' AND held = 0 AND next_try > :now;
+SELECT MIN(next_try) AS moment FROM execution
+WHERE state IN ('CREATED', 'RUNNING') AND state = 'CREATED' AND held = 0 AND next_try > :now;
