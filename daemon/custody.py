@@ -6,6 +6,7 @@ again. Recovery is the same code entered at a later record.
 """
 
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -109,10 +110,11 @@ class Custody:
 
 
 def _make_room(temporary: Path) -> None:
-    """Prepare the folder for *temporary* and clear what an interrupted read left there."""
+    """Prepare the folder for *temporary*, without anything that an interrupted read left there."""
     try:
-        temporary.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary.unlink(missing_ok=True)
+        if temporary.parent.exists():
+            shutil.rmtree(temporary.parent)
+        temporary.parent.mkdir(parents=True, mode=0o700)
     except OSError as error:
         raise storage_error(error, temporary) from error
 
