@@ -234,8 +234,7 @@ class Intake:
         (design.md §3, "drain").
         """
         if room <= 0:
-            self.waiting = True
-            self._due = time.monotonic() + self.interval.total_seconds()
+            await self._wait_for_room(spec)
             return
         wanted = room * spec.batch_size
         claimer = Claimer(self.watch.key, self.port.journal.detections)
@@ -247,6 +246,14 @@ class Intake:
         self.last_poll = now()
         self._due = time.monotonic() + (0 if self.waiting and claimed else self.interval.total_seconds())
         self._take_up(claimed, source, spec)
+
+    async def _wait_for_room(self, spec: BucketTrigger) -> None:
+        """Look again when an execution ends; one that ended since the journal was asked told nobody who waits."""
+        self.waiting = True
+        self._due = time.monotonic() + self.interval.total_seconds()
+        standing = await self.port.journal.detections.standing(self.watch.key)
+        if self._room(spec, standing) > 0:
+            self._due = 0.0
 
     def _take_up(self, live: Sequence[Detection], source: Source, spec: BucketTrigger) -> None:
         """Start work on every claim that is due and not in hand, several at a time."""

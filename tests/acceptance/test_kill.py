@@ -171,3 +171,32 @@ async def test_killed_again_and_again(daemon: Daemon, objects: Any) -> None:
     assert len(set(daemon.done())) == len(daemon.done()) <= len(keys) + len(repeated)
     assert len(repeated) <= KILLS
     assert sorted(await objects.keys()) == [f"archive/{number:02}" for number in range(OBJECTS)]
+
+
+async def test_room_that_comes_during_the_first_look(
+    daemons: Callable[..., Daemon], seaweedfs: Store, objects: Any, tmp_path: Path
+) -> None:
+    """Recovered executions that end while the store is still being asked make room for a look at once."""
+    go = tmp_path / "go"
+    waits = shell("wait", f"until [ -e {go} ]; do sleep 0.05; done")
+    await objects.put("raw/a.csv")
+    await objects.put("raw/b.csv")
+    async with proxy_to(seaweedfs.endpoint_url) as proxy:
+        daemon = daemons(seaweedfs, AWS_ENDPOINT_URL=proxy.endpoint_url)
+        daemon.add_flow(flow(waits, triggers=[trigger(objects.bucket, interval="PT1H")]))
+        daemon.start()
+        await daemon.ready()
+        await daemon.until(lambda: _settled(daemon, 2), "two executions that may run")
+        daemon.kill()
+        gate = proxy.hold(lambda request: True)
+        daemon.start("--once")
+        await daemon.until(gate.reached.is_set, "the look")
+        go.touch()
+        await daemon.until_ended(2)
+        gate.open()
+        assert await daemon.ended(15) == 0
+
+
+async def _settled(daemon: Daemon, number: int) -> bool:
+    """Whether *number* objects are through with their action, so that their executions may run."""
+    return (await daemon.trigger())["detections"].get("DONE") == number
