@@ -1,12 +1,16 @@
 """Executions and task runs: each transition wins once, and a recorded result stands."""
 
 import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from workshop.builders import TRIGGER, Intake
 
+from tidewaiter.daemon.database.sqlite import SqliteDatabase
 from tidewaiter.daemon.journal import Journal
+from tidewaiter.daemon.journal.executions import Executions
 from tidewaiter.daemon.records import Execution, ExecutionState, TaskRun, TaskRunState, timestamp
 
 
@@ -207,3 +211,22 @@ async def test_an_execution_can_be_made_by_hand(journal: Journal) -> None:
     assert (execution.state, execution.held, execution.flow_revision) == (ExecutionState.CREATED, False, 4)
     assert await journal.detections.batch(execution.batch_id) == []
     assert await journal.executions.start(execution)
+
+
+@dataclass
+class Interrupted:
+    """A database between whose reads something happens."""
+
+    database: SqliteDatabase
+    happens: Callable[[], Awaitable[object]]
+
+    async def read(self, work: Callable) -> object:
+        found = await self.database.read(work)
+        await self.happens()
+        return found
+
+
+async def test_starting_is_no_gap(database: SqliteDatabase, journal: Journal, ready: Execution) -> None:
+    """Whether anything is unfinished is answered for one moment: what is just being started is not overlooked."""
+    watched = Executions(Interrupted(database, lambda: journal.executions.start(ready)))
+    assert await watched.unfinished()
