@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from aiohttp import ClientSession, DummyCookieJar, TCPConnector, web
+from aiohttp import ClientResponse, ClientSession, DummyCookieJar, TCPConnector, web
 from stores.seaweedfs import free_ports
 from yarl import URL
 
@@ -34,6 +34,24 @@ def is_delete(key: str) -> Meant:
 def writes_below(folder: str) -> Meant:
     """Whatever stores an object below *folder*: uploads and copies."""
     return lambda request: request.method in {"PUT", "POST"} and f"/{folder}" in request.path
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the store answered, whole."""
+
+    status: int
+    reason: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def response(self) -> web.Response:
+        """Make of it what a rule gives."""
+        response = web.Response(status=self.status, reason=self.reason, body=self.body)
+        response.headers.pop("Content-Type", None)
+        for name, value in self.headers:
+            response.headers.add(name, value)
+        return response
 
 
 @dataclass
@@ -104,26 +122,37 @@ class Proxy:
                 return answer
         return await self._forward(request)
 
+    async def carry_out(self, request: web.Request) -> Answer:
+        """Let the store do what *request* asks for and give its answer, whoever still waits for it."""
+        async with await self._send(request) as answer:
+            return Answer(answer.status, answer.reason or "", _passed_on(answer), await answer.read())
+
     async def _forward(self, request: web.Request) -> web.StreamResponse:
-        assert self._session is not None
-        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _OF_THE_CONNECTION]
-        async with self._session.request(
-            request.method,
-            URL(self.upstream + request.raw_path, encoded=True),
-            headers=headers,
-            data=await request.read() or None,
-            allow_redirects=False,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-        ) as answer:
-            kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in _OF_THE_CONNECTION]
+        async with await self._send(request) as answer:
             response = web.StreamResponse(status=answer.status, reason=answer.reason)
-            for name, value in kept:
+            for name, value in _passed_on(answer):
                 response.headers.add(name, value)
             await response.prepare(request)
             async for chunk in answer.content.iter_chunked(1 << 16):
                 await response.write(chunk)
             await response.write_eof()
             return response
+
+    async def _send(self, request: web.Request) -> ClientResponse:
+        assert self._session is not None
+        headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _OF_THE_CONNECTION]
+        return await self._session.request(
+            request.method,
+            URL(self.upstream + request.raw_path, encoded=True),
+            headers=headers,
+            data=await request.read() or None,
+            allow_redirects=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        )
+
+
+def _passed_on(answer: ClientResponse) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in answer.headers.items() if name.lower() not in _OF_THE_CONNECTION]
 
 
 @asynccontextmanager
