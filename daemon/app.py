@@ -114,7 +114,7 @@ class App:
         place = workplace(settings, self._journal, self.host, self.expressions)
         place.storage.open()
         self._clock = await stack.enter_async_context(Clock())
-        clients = await stack.enter_async_context(Clients(os.environ))
+        clients = await stack.enter_async_context(Clients(os.environ, settings.retry.read_timeout))
         await self._start_executor(stack, place)
         await self._start_intakes(stack, self._port(place, clients))
         self._start_retention(stack, place)

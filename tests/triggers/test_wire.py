@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -251,6 +251,27 @@ async def test_an_endless_reply_is_not_kept(scripted: Callable, status: int, siz
     bucket, _script = await scripted(reply(status, b"<a>" + b" " * size + b"</a>"))
     with pytest.raises(BucketError, match=r"not (one|a reply) of S3"):
         await list_all(bucket)
+
+
+async def test_a_store_that_says_nothing_is_given_up() -> None:
+    """A write whose reply does not come fails after the time that was set, and is sent once."""
+    received: list[bytes] = []
+    left = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await reader.readuntil(b"\r\n\r\n"))
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        left.set()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        store = Connection("us-east-1", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "key", "secret")
+        async with Clients({}, timedelta(seconds=0.1)) as clients, clients(store, "b-1") as bucket:
+            with pytest.raises(BucketUnavailableError):
+                await bucket.delete(LISTED)
+        await left.wait()
+    assert len(received) == 1
 
 
 async def test_a_store_behind_a_proxy(connection: Connection, bucket_name: str) -> None:

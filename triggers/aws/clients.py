@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -87,11 +88,12 @@ class Clients:
 
     *environment* holds the AWS variables as they were when the process started, since the daemon drops secrets from its
     own environment. What is not named there (profiles, container and instance roles) botocore finds by its standard
-    chain.
+    chain. A store that sends nothing for *read_timeout* counts as unreachable.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], read_timeout: timedelta = timedelta(minutes=1)) -> None:
         self._environment = dict(environment)
+        self._read_timeout = read_timeout
         self._proxies = Proxies(environment)
         self._open = AsyncExitStack()
         self._wires: dict[Connection, Wire] = {}
@@ -139,7 +141,7 @@ class Clients:
         bundle = self._environment.get("AWS_CA_BUNDLE")
         tls = _Tls(connection.ca_pem, connection.client_pem, bundle) if encrypted else _Tls()
         if tls not in self._sessions:
-            self._sessions[tls] = await self._open.enter_async_context(open_session(_context(tls)))
+            self._sessions[tls] = await self._open.enter_async_context(open_session(_context(tls), self._read_timeout))
         return self._sessions[tls]
 
     def _load_chain(self) -> "Chain":

@@ -6,7 +6,7 @@ import random
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import aiohttp
@@ -23,7 +23,6 @@ KeySource = Callable[[], Awaitable[Keys]]
 """Gives the keys of the moment; it is asked at every request, since keys may end."""
 
 _CONNECT_SECONDS = 10
-_READ_SECONDS = 60
 _KEEP_SECONDS = 12
 _POOL = 64
 _READ_ATTEMPTS = 3
@@ -84,11 +83,16 @@ class Reply:
         return document
 
 
-def open_session(tls: ssl.SSLContext | None) -> aiohttp.ClientSession:
-    """Give a pool of connections; without *tls* the certificates of the system vouch for stores."""
+def open_session(tls: ssl.SSLContext | None, read_timeout: timedelta) -> aiohttp.ClientSession:
+    """
+    Give a pool of connections; without *tls* the certificates of the system vouch for stores. One that sends nothing
+    for *read_timeout* is given up.
+    """
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=tls or True, limit=_POOL, keepalive_timeout=_KEEP_SECONDS),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_READ_SECONDS),
+        timeout=aiohttp.ClientTimeout(
+            total=None, sock_connect=_CONNECT_SECONDS, sock_read=read_timeout.total_seconds()
+        ),
         headers={"User-Agent": "tidewaiter", "Accept-Encoding": "identity"},
         skip_auto_headers=("Accept", "Content-Type"),
         cookie_jar=aiohttp.DummyCookieJar(),
