@@ -60,6 +60,8 @@ async def _first_upload(bucket: Bucket, content: Path, key: str, undo: AsyncExit
         await bucket.upload(content, bucket.name, key)
     except BucketUnavailableError:
         raise
+    except DestinationExistsError:
+        return  # the name is random, so it is our own: stored, though the reply was lost
     except BucketError:
         undo.pop_all()
         raise
@@ -143,8 +145,9 @@ class _Probe:
 
     async def _checks_delete(self) -> bool:
         for listed, expected, stays in (
-            (self._changed, Removal.REPLACED, True),
-            (self._sample, Removal.REMOVED, False),
+            (self._changed, {Removal.REPLACED}, True),
+            # Gone already: it was removed by a request whose reply was lost.
+            (self._sample, {Removal.REMOVED, Removal.ALREADY_GONE}, False),
         ):
             try:
                 removal = await self._bucket.delete(listed)
@@ -153,7 +156,7 @@ class _Probe:
             except BucketError as error:
                 return self._absent(error.message)
             there = await self._bucket.head(listed.key) is not None
-            if removal is not expected or there is not stays:
+            if removal not in expected or there is not stays:
                 return self._absent(
                     f"DELETE If-Match answered '{removal.value}', object {'still there' if there else 'gone'}"
                 )

@@ -88,19 +88,21 @@ class Storm:
 @dataclass
 class LostReplies:
     """
-    A rule for *proxy* under which the first request of each *operations* for each key is carried out, and its reply is
-    lost. *lost* counts them.
+    A rule for *proxy* under which the first request of each of *operations* for each key is carried out, and its reply
+    is lost; those of a probe only with *probes*. *lost* counts them.
     """
 
     proxy: Proxy
     operations: frozenset[Operation]
+    probes: bool = False
     lost: Counter[Operation] = field(default_factory=Counter)
     _seen: set[tuple[Operation, str]] = field(default_factory=set)
 
     async def __call__(self, request: web.Request) -> web.StreamResponse | None:
         operation = operation_of(request)
         what = (operation, key_of(request))
-        if operation not in self.operations or what in self._seen or ".tidewaiter-probe-" in what[1]:
+        probing = ".tidewaiter-probe-" in what[1]
+        if operation not in self.operations or what in self._seen or (probing and not self.probes):
             return None
         self._seen.add(what)
         self.lost[operation] += 1

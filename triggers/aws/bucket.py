@@ -12,7 +12,7 @@ from tidewaiter.triggers.aws.address import quoted
 from tidewaiter.triggers.aws.errors import Call, s3_name, translated
 from tidewaiter.triggers.aws.multipart import Target, Upload, confirmed_etag, part_ranges
 from tidewaiter.triggers.aws.replies import METADATA, NotS3Error, etag_of, head_of, listing, metadata_of, stored_as
-from tidewaiter.triggers.aws.wire import Body, Reply, Request, Wire
+from tidewaiter.triggers.aws.wire import READ_ATTEMPTS, Body, Reply, Request, Wire
 from tidewaiter.triggers.bucket import (
     BucketError,
     BucketUnavailableError,
@@ -32,6 +32,7 @@ from tidewaiter.triggers.download import digest, save
 from tidewaiter.triggers.probe import probe
 
 _CHUNK = 1 << 20
+_PROBE_ATTEMPTS = 6
 _COPIED_HEADERS = ("cache-control", "content-disposition", "content-encoding", "content-language", "content-type")
 
 Headers = Mapping[str, str | None]
@@ -51,17 +52,28 @@ class PartSizes:
 
 
 class S3Bucket:
-    """One bucket of a store that speaks S3. *wire* gives what to send with; it is asked at every call."""
+    """
+    One bucket of a store that speaks S3. *wire* gives what to send with; it is asked at every call. With *attempts*
+    every request is sent up to that often, writes included: harmless only where all that is written is our own.
+    """
 
     def __init__(
-        self, name: str, connection: Connection, wire: Callable[[], Awaitable[Wire]], sizes: PartSizes = PartSizes()
+        self,
+        name: str,
+        connection: Connection,
+        wire: Callable[[], Awaitable[Wire]],
+        sizes: PartSizes = PartSizes(),
+        *,
+        attempts: int | None = None,
     ) -> None:
         self.name = name
+        self.server = ""
+        self._connection = connection
+        self._attempts = attempts
         self._wire = wire
         self._sizes = sizes
         self._owner = connection.expected_bucket_owner
         self._payer = "requester" if connection.requester_pays else None
-        self._server = ""
 
     async def list(
         self, prefix: str, *, start_after: str | None = None, delimiter: str | None = None, page_size: int = 1000
@@ -202,14 +214,19 @@ class S3Bucket:
         return document.fields.get("Status") == "Enabled"
 
     async def probe(self, scratch_prefix: str) -> Capabilities:
-        """Find out which conditions the store honours."""
-        return replace(await probe(self, scratch_prefix), server=self._server)
+        """Find out which conditions the store honours, through lost replies, too: the objects are the probe's own."""
+        patient = S3Bucket(self.name, self._connection, self._wire, self._sizes, attempts=_PROBE_ATTEMPTS)
+        return replace(await probe(patient, scratch_prefix), server=patient.server)
 
     async def _read(self, request: Request) -> Reply:
-        return self._noted(await (await self._wire()).read(self._claimed(request)))
+        wire = await self._wire()
+        return self._noted(await wire.read(self._claimed(request), self._attempts or READ_ATTEMPTS))
 
     async def _write(self, request: Request) -> Reply:
-        return self._noted(await (await self._wire()).write(self._claimed(request)))
+        wire = await self._wire()
+        if self._attempts:
+            return self._noted(await wire.read(self._claimed(request), self._attempts))
+        return self._noted(await wire.write(self._claimed(request)))
 
     async def _open(self, request: Request) -> aiohttp.ClientResponse:
         return await (await self._wire()).open(self._claimed(request))
@@ -223,7 +240,7 @@ class S3Bucket:
         return replace(request, headers={**request.headers, **claims})
 
     def _noted(self, reply: Reply) -> Reply:
-        self._server = reply.headers.get("Server", self._server)
+        self.server = reply.headers.get("Server", self.server)
         return reply
 
     def _source(self, call: Call, source: S3Object) -> Headers:

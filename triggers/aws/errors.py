@@ -26,6 +26,10 @@ _LATER = frozenset(
         "BandwidthLimitExceeded",
         "TooManyRequestsException",
         "RequestThrottled",
+        # Of who we are, not of what was asked: over as soon as the credentials or the clock are right again.
+        "ExpiredToken",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
     }
 )
 
@@ -99,8 +103,8 @@ def answered(refusal: Refusal, call: Call) -> BucketError:
     """
     Choose the error for a refusal, by its code and else by its HTTP status.
 
-    It is `BucketUnavailableError` for a store that is overloaded or answered 5xx, `ObjectGoneError` for 404 of the key
-    or version, `ObjectChangedError` for 412, else `BucketError`.
+    It is `BucketUnavailableError` for a store that is overloaded or answered 5xx and for credentials that have ended,
+    `ObjectGoneError` for 404 of the key or version, `ObjectChangedError` for 412, else `BucketError`.
     """
     cause = refusal.code or _BARE_CODES.get(refusal.status) or str(refusal.status)
     hint = _HINTS.get(cause)

@@ -25,7 +25,7 @@ KeySource = Callable[[], Awaitable[Keys]]
 _CONNECT_SECONDS = 10
 _KEEP_SECONDS = 12
 _POOL = 64
-_READ_ATTEMPTS = 3
+READ_ATTEMPTS = 3
 _PAUSE_SECONDS = 0.5
 _REPLY_BYTES = 16 * 1024**2
 _ERROR_BYTES = 64 * 1024
@@ -128,9 +128,9 @@ class Wire:
         """
         return await self._answer(request)
 
-    async def read(self, request: Request) -> Reply:
-        """Send *request*, which changes nothing, up to three times until a whole reply is here."""
-        return await _patiently(lambda: self._answer(request))
+    async def read(self, request: Request, attempts: int = READ_ATTEMPTS) -> Reply:
+        """Send *request*, which does no harm if repeated, up to *attempts* times until a whole reply is here."""
+        return await _patiently(lambda: self._answer(request), attempts)
 
     async def open(self, request: Request) -> aiohttp.ClientResponse:
         """
@@ -182,12 +182,12 @@ def _other_region(answer: aiohttp.ClientResponse | Refusal, asked: str) -> str |
     return answer.region if is_region(answer.region) else None
 
 
-async def _patiently(attempt: Callable[[], Awaitable[_T]]) -> _T:
-    for number in range(_READ_ATTEMPTS - 1):
+async def _patiently(attempt: Callable[[], Awaitable[_T]], attempts: int = READ_ATTEMPTS) -> _T:
+    for number in range(attempts - 1):
         try:
             return await attempt()
         except BucketUnavailableError:
-            await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS * 2**number))  # noqa: S311  # no secret
+            await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS * 2 ** min(number, 2)))  # noqa: S311  # no secret
     return await attempt()
 
 
