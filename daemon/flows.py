@@ -1,18 +1,19 @@
 """A folder of flow files to an immutable set of flows; a broken file keeps the flow it had and says why."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated
 
-from tidewaiter.config.document import parse
+from tidewaiter.config.document import Position, parse
 from tidewaiter.config.errors import ConfigError, Problem
 from tidewaiter.config.expression import Expressions
 from tidewaiter.config.flow import Flow
 from tidewaiter.config.load import validate
 from tidewaiter.config.spec import OneOf
 from tidewaiter.tasks.tree import AnyTask
+from tidewaiter.triggers.overlaps import Place, Reach, conflict, reach
 from tidewaiter.triggers.s3 import TRIGGERS, BucketTrigger
 
 SUFFIXES = (".yaml", ".yml")
@@ -23,16 +24,20 @@ AnyTrigger = Annotated[BucketTrigger, OneOf(TRIGGERS)]
 AnyFlow = Flow[AnyTask, AnyTrigger]
 """A flow of the task and trigger types there are."""
 
+Rendering = Callable[[AnyFlow, BucketTrigger], BucketTrigger]
+"""Gives a trigger with its expressions rendered as far as that can be done now."""
+
 Signature = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class FlowFile:
-    """A flow and the text it came from."""
+    """A flow and the text it came from; *positions* tells line and column of each trigger."""
 
     path: Path
     source: str
     flow: AnyFlow
+    positions: tuple[Position, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,32 +97,72 @@ def read_flow(path: Path, expressions: Expressions) -> FlowFile:
         source = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(str(path), 0, 0, f"cannot be read: {error}")]) from error
-    return FlowFile(path, source, parse_flow(source, str(path), expressions))
+    document = parse(source, str(path))
+    flow = validate(document, AnyFlow, expressions)
+    positions = tuple(document.positions["triggers", index] for index in range(len(flow.triggers)))
+    return FlowFile(path, source, flow, positions)
 
 
-def load_flows(paths: Sequence[Path], expressions: Expressions, before: FlowSet | None = None) -> FlowSet:
+def _as_written(_flow: AnyFlow, trigger: BucketTrigger) -> BucketTrigger:
+    return trigger
+
+
+def load_flows(
+    paths: Sequence[Path], expressions: Expressions, before: FlowSet | None = None, rendering: Rendering = _as_written
+) -> FlowSet:
     """
-    Read every flow below *paths*. A broken file keeps the flow that *before* had from it; two files with one flow id
-    keep the first.
+    Read every flow below *paths*. A broken file keeps the flow that *before* had from it; of two files with one flow
+    id, or with triggers that get in each other's way as *rendering* shows them, the first one counts.
     """
     before = before or FlowSet()
     earlier = {file.path: file for file in before.flows.values()}
-    flows: dict[str, FlowFile] = {}
-    problems: list[Problem] = []
+    admission = _Admission(rendering)
     signatures: dict[Path, Signature] = {}
     for path in flow_files(paths):
         signatures[path] = signature(path)
         file, mistakes = _load(path, expressions, before, earlier)
-        problems += mistakes
-        if file is None:
-            continue
-        if (first := flows.setdefault(file.flow.path, file)) is not file:
-            problems.append(
-                Problem(
-                    str(path), 1, 1, f"flow '{file.flow.path}' is defined in {first.path} already", "give it another id"
-                )
-            )
-    return FlowSet(MappingProxyType(flows), tuple(problems), MappingProxyType(signatures))
+        admission.problems += mistakes
+        # What a file had before is no way out when it is in the way of another flow, too.
+        if file is not None and not admission.admit(file) and path in earlier:
+            admission.admit(earlier[path], again=True)
+    return FlowSet(MappingProxyType(admission.flows), tuple(admission.problems), MappingProxyType(signatures))
+
+
+@dataclass(slots=True)
+class _Admission:
+    """Takes flows one by one, in the order of their files, each only if it goes with those before it."""
+
+    rendering: Rendering
+    flows: dict[str, FlowFile] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    _reaches: list[Reach] = field(default_factory=list)
+
+    def admit(self, file: FlowFile, *, again: bool = False) -> bool:
+        """Take *file* if nothing is against it, else note what is, but for a second try; gives whether it was taken."""
+        reaches = self._reaches_of(file)
+        problem = self._duplicate(file) or conflict(self._reaches, reaches)
+        if problem is None:
+            self.flows[file.flow.path] = file
+            self._reaches += reaches
+        elif not again:
+            self.problems.append(problem)
+        return problem is None
+
+    def _duplicate(self, file: FlowFile) -> Problem | None:
+        name = file.flow.path
+        if name not in self.flows:
+            return None
+        message = f"flow '{name}' is defined in {self.flows[name].path} already"
+        return Problem(str(file.path), 1, 1, message, "give it another id")
+
+    def _reaches_of(self, file: FlowFile) -> list[Reach]:
+        flow = file.flow
+        found = [
+            reach(self.rendering(flow, trigger), Place(f"{flow.path}/{trigger.id}", str(file.path), *position))
+            for trigger, position in zip(flow.triggers, file.positions, strict=True)
+            if not (flow.disabled or trigger.disabled)
+        ]
+        return [item for item in found if item is not None]
 
 
 def _load(

@@ -74,23 +74,6 @@ class Watch:
     looking: bool = True
 
 
-def rendered(watch: Watch, port: Port) -> BucketTrigger:
-    """
-    Give the trigger with its expressions replaced by their values of this moment.
-
-    Raises:
-        TidewaiterError: an expression failed, or with these values objects would be moved into the watched prefix.
-    """
-
-    def render(text: str) -> str:
-        return port.expressions.render(text, trigger_scope(watch.flow, watch.revision, watch.spec, port.host))
-
-    spec = concrete(watch.spec, render)
-    if reason := moves_into_itself(spec):
-        raise BucketError(reason, "choose a moveTo outside the watched prefix", cause="MoveIntoItself")
-    return spec
-
-
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What keeps a trigger from working, in the field's word (*cause*) and in full."""
@@ -186,7 +169,7 @@ class Intake:
         return self.port.retry.delay(self._failures - 1).total_seconds()
 
     async def _attend(self) -> None:
-        spec = rendered(self.watch, self.port)
+        spec = self._concrete()
         if self._revision != self.watch.revision:
             await self.port.journal.objects.reconsider(self.watch.key, self.watch.revision)
             self._revision = self.watch.revision
@@ -218,6 +201,12 @@ class Intake:
         prefetch = spec.prefetch or 2 * (self.port.transfers if spec.allow_concurrent else 1)
         failing = standing.waiting + sum(1 for detection in standing.live if detection.attempts)
         return 0 if failing > max(prefetch, _MANY_FAILING) else prefetch - standing.batches
+
+    def _concrete(self) -> BucketTrigger:
+        spec = rendered(self.watch.spec, self.watch.flow, self.watch.revision, self.port)
+        if reason := moves_into_itself(spec):
+            raise BucketError(reason, "choose a moveTo outside the watched prefix", cause="MoveIntoItself")
+        return spec
 
     async def _probe(self, bucket: Bucket, spec: BucketTrigger, live: Sequence[Detection]) -> None:
         """
@@ -352,6 +341,15 @@ class Intake:
             self.watch.key, cause, problem.message if problem else None, problem.hint if problem else None
         )
         self._reported = cause
+
+
+def rendered(trigger: BucketTrigger, flow: AnyFlow, revision: int, port: Port) -> BucketTrigger:
+    """Give *trigger* with its expressions rendered. Raises as `tidewaiter.config.spec.concrete`."""
+
+    def render(text: str) -> str:
+        return port.expressions.render(text, trigger_scope(flow, revision, trigger, port.host))
+
+    return concrete(trigger, render)
 
 
 def _monotonic(moment: str) -> float:

@@ -9,12 +9,13 @@ from pathlib import Path
 import structlog
 
 from tidewaiter.config.errors import ConfigError, Problem, TidewaiterError
-from tidewaiter.daemon.flows import FlowFile, FlowSet, changed, load_flows, parse_flow
+from tidewaiter.daemon.flows import AnyFlow, FlowFile, FlowSet, changed, load_flows, parse_flow
 from tidewaiter.daemon.intake import Intake, Port, Watch, facts, rendered
 from tidewaiter.daemon.loop import Loop, Step
 from tidewaiter.daemon.operations import Facts
 from tidewaiter.daemon.records import TriggerKey
 from tidewaiter.daemon.routing import Routing
+from tidewaiter.triggers.s3 import BucketTrigger
 
 _log = structlog.get_logger("tidewaiter.intakes")
 
@@ -64,7 +65,7 @@ class Intakes:
             return
         before = self.flows
         try:
-            flows = await asyncio.to_thread(load_flows, self.paths, self.port.expressions, before)
+            flows = await asyncio.to_thread(load_flows, self.paths, self.port.expressions, before, self._rendered)
         except ConfigError as error:
             if not before.signatures:
                 raise
@@ -110,7 +111,8 @@ class Intakes:
         if watch is None:
             raise TidewaiterError(f"trigger '{key}' is not in the journal", "give its flow back to the folder of flows")
         port = self.port
-        return Routing(rendered(watch, port), port.journal, port.storage, port.connect, port.probes)
+        spec = rendered(watch.spec, watch.flow, watch.revision, port)
+        return Routing(spec, port.journal, port.storage, port.connect, port.probes)
 
     async def facts(self) -> Facts:
         """Give what is known of each trigger."""
@@ -142,6 +144,15 @@ class Intakes:
                 where = {"file": problem.file, "line": problem.line, "column": problem.column}
                 _log.error("flow_rejected", **where, error=problem.message, hint=problem.hint)
         self._reported = problems
+
+    def _rendered(self, flow: AnyFlow, trigger: BucketTrigger) -> BucketTrigger:
+        """
+        Render what can be rendered now, to compare it with other triggers; what cannot is the trigger's own trouble.
+        """
+        try:
+            return rendered(trigger, flow, flow.revision or 1, self.port)
+        except TidewaiterError:
+            return trigger
 
     async def _watches(self, file: FlowFile) -> dict[TriggerKey, Watch]:
         flow = file.flow

@@ -9,6 +9,11 @@ _NAMED_GROUP = re.compile(r"(?<!\\)((?:\\\\)*)\(\?<(?![=!])")
 _NAMED_REFERENCE = re.compile(r"(?<!\\)((?:\\\\)*)\\k<(\w+)>")
 _SEPARATOR = re.compile(r"[/\\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_LITERAL = r"(?:[\w/~=@%,:;!& -]|\\[^\w])"
+_HEAD = re.compile(rf"\^?({_LITERAL}*)")
+_TAIL = re.compile(rf"(?<!\\)({_LITERAL}*)\$?\Z")
+# Left out before looking for a choice at the top of a pattern: escapes, classes, and groups from the inside out.
+_INNER = re.compile(r"\\.|\[[^\]]*\]|\([^()]*\)")
 
 
 def java_pattern(source: str) -> re.Pattern[str]:
@@ -23,6 +28,28 @@ def java_pattern(source: str) -> re.Pattern[str]:
     if re.search(r"(?<!\\)&&", spelled):
         raise re.error("intersections of character classes (&&) are not supported", source)
     return re.compile(spelled)
+
+
+def literal_ends(source: str) -> tuple[str, str]:
+    """
+    Give text that every match of a Java regular expression begins with, and text that it ends with: of ``raw/.*_done``
+    these are ``raw/`` and ``_done``. Empty where that cannot be told cheaply.
+    """
+    outer = source
+    while outer != (outer := _INNER.sub("", outer)):
+        pass
+    if "|" in outer or re.search(r"\(\?[A-Za-z-]|\\Q", source):
+        return "", ""
+    found = _HEAD.match(source)
+    head = found[1] if found else ""
+    if found and source[found.end() : found.end() + 1] in {"*", "+", "?", "{"}:
+        head = re.sub(rf"{_LITERAL}\Z", "", head)
+    tail = _TAIL.search(source)
+    return _unescaped(head), _unescaped(tail[1] if tail else "")
+
+
+def _unescaped(literal: str) -> str:
+    return re.sub(r"\\(.)", r"\1", literal)
 
 
 def basename(key: str) -> str:

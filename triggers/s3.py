@@ -114,10 +114,11 @@ class BucketTrigger(TriggerSpec):
 
     Tidewaiter's own: *on_conflict* says what to do when another content has the name at the destination (``suffix``:
     take a free name; the same content is taken as already moved, whatever the policy), *preserve_path* keeps the
-    folders below the folder of *prefix*, *allow_unconditional_delete* accepts the risk of a store that cannot delete
-    conditionally (reliability.md §3.7, R2), *prefetch* bounds how many executions are prepared ahead. *on_success* and
-    *on_failure* say where objects go once their execution has ended in SUCCESS or WARNING, or in FAILED after
-    *max_attempts* attempts; with the latter a file beside each object tells what happened.
+    folders below the folder of *prefix*, *allow_overlap* accepts that other triggers take some of the same objects
+    (`overlaps.conflict`), *allow_unconditional_delete* accepts the risk of a store that cannot delete conditionally
+    (reliability.md §3.7, R2), *prefetch* bounds how many executions are prepared ahead. *on_success* and *on_failure*
+    say where objects go once their execution has ended in SUCCESS or WARNING, or in FAILED after *max_attempts*
+    attempts; with the latter a file beside each object tells what happened.
     """
 
     bucket: Dynamic[Required]
@@ -135,6 +136,7 @@ class BucketTrigger(TriggerSpec):
     secret_key_id: Dynamic[Optional] = None
     region: Dynamic[Optional] = None
 
+    allow_overlap: bool = False
     allow_unconditional_delete: bool = False
     on_conflict: OnConflict = "suffix"
     preserve_path: bool = False
@@ -284,18 +286,30 @@ def moves_into_itself(spec: BucketTrigger) -> str | None:
     A *delimiter* or a *regexp* is taken as the author's way to leave the destination out; `arrivals` leaves it out in
     any case.
     """
-    if spec.regexp is not None or any(
-        isinstance(value, Template) for value in (spec.bucket, spec.prefix, spec.delimiter)
-    ):
+    if any(isinstance(value, Template) for value in (spec.bucket, spec.prefix, spec.delimiter)):
         return None
-    for move_to in spec.destinations:
-        open_ended = isinstance(move_to.bucket, Template) or isinstance(move_to.key, Template)
-        if not open_ended and destination_watched(spec, move_to):
-            return (
-                f"moveTo.key '{move_to.key}' lies inside the watched prefix '{spec.prefix}': moved objects would be "
-                "found again; choose a folder outside of it, or another bucket"
-            )
-    return None
+    known = [to for to in spec.destinations if not isinstance(to.bucket, Template) and not isinstance(to.key, Template)]
+    return next((reason for move_to in known if (reason := _comes_back(spec, move_to))), None)
+
+
+def _comes_back(spec: BucketTrigger, move_to: MoveTo) -> str | None:
+    if _moves_onto_itself(spec, move_to):
+        return (
+            f"moveTo.key '{move_to.key}' is where the objects of prefix '{spec.prefix}' lie: each would be moved "
+            "onto itself; choose another folder, or another bucket"
+        )
+    if spec.regexp is not None or not destination_watched(spec, move_to):
+        return None
+    return (
+        f"moveTo.key '{move_to.key}' lies inside the watched prefix '{spec.prefix}': moved objects would be found "
+        "again; choose a folder outside of it, or another bucket"
+    )
+
+
+def _moves_onto_itself(spec: BucketTrigger, move_to: MoveTo) -> bool:
+    """Tell whether source and destination are one folder; no pattern and no delimiter makes sense of that."""
+    folder = spec.prefix[: spec.prefix.rfind("/") + 1] if spec.preserve_path else spec.prefix
+    return same_bucket(spec, move_to) and move_to.folder == folder
 
 
 def same_bucket(spec: BucketTrigger, move_to: MoveTo) -> bool:

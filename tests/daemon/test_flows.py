@@ -7,6 +7,7 @@ import pytest
 
 from tidewaiter.config.errors import ConfigError
 from tidewaiter.config.expression import Expressions
+from tidewaiter.config.spec import concrete
 from tidewaiter.daemon.flows import FlowSet, changed, flow_files, load_flows, parse_flow, read_flow
 
 
@@ -191,6 +192,71 @@ def test_a_flow_set_cannot_be_changed(folder: Path, expressions: Expressions) ->
     flows = load(folder, expressions)
     with pytest.raises(TypeError):
         flows.flows["x"] = None  # type: ignore[index] # that is the test
+
+
+def watching(identifier: str, trigger: str) -> str:
+    return f"{flow(identifier)}triggers:\n  - {{id: in, type: aws.s3.Trigger, bucket: harbour, {trigger}}}\n"
+
+
+def test_of_two_flows_in_each_others_way_the_first_counts(folder: Path, expressions: Expressions) -> None:
+    """The later file is rejected with both places; the others are served."""
+    write(folder / "a.yaml", watching("a", "prefix: raw/, action: DELETE"))
+    write(folder / "b.yaml", watching("b", "prefix: raw/sub/, action: NONE"))
+    write(folder / "c.yaml", watching("c", "prefix: other/, action: DELETE"))
+
+    flows = load(folder, expressions)
+
+    assert list(flows.flows) == ["demo.a", "demo.c"]
+    [problem] = flows.problems
+    assert (problem.file, problem.line, problem.column) == (str(folder / "b.yaml"), 5, 5)
+    assert f"demo.a/in ({folder / 'a.yaml'}:5:5)" in problem.message
+
+
+def test_a_flow_that_gets_in_the_way_keeps_what_it_had(folder: Path, expressions: Expressions) -> None:
+    """As any wrong file does, as long as that is in nobody's way."""
+    write(folder / "a.yaml", watching("a", "prefix: raw/, action: DELETE"))
+    write(folder / "b.yaml", watching("b", "prefix: b/, action: DELETE"))
+    flows = load(folder, expressions)
+    write(folder / "b.yaml", watching("b", "prefix: raw/, action: DELETE"))
+
+    flows = load(folder, expressions, flows)
+
+    assert flows.flows["demo.b"].flow.triggers[0].prefix == "b/"
+    assert [problem.file for problem in flows.problems] == [str(folder / "b.yaml")]
+
+
+def test_what_a_flow_had_does_not_count_when_another_takes_its_place(folder: Path, expressions: Expressions) -> None:
+    """The first file may well be the one that changed; two never take the same objects."""
+    write(folder / "a.yaml", watching("a", "prefix: a/, action: DELETE"))
+    write(folder / "b.yaml", watching("b", "prefix: b/, action: DELETE"))
+    flows = load(folder, expressions)
+    write(folder / "a.yaml", watching("a", "prefix: b/, action: DELETE"))
+
+    flows = load(folder, expressions, flows)
+
+    assert (list(flows.flows), len(flows.problems)) == (["demo.a"], 1)
+
+
+@pytest.mark.parametrize("disabled", ["disabled: true\n", "    disabled: true\n"])
+def test_what_is_disabled_is_in_nobodys_way(folder: Path, expressions: Expressions, disabled: str) -> None:
+    """A disabled flow or trigger takes no objects."""
+    write(folder / "a.yaml", watching("a", "prefix: raw/, action: DELETE"))
+    trigger = "  - id: in\n    type: aws.s3.Trigger\n    bucket: harbour\n    action: DELETE\n"
+    top = disabled if not disabled.startswith(" ") else ""
+    inner = disabled if disabled.startswith(" ") else ""
+    write(folder / "b.yaml", f"{top}{flow('b')}triggers:\n{trigger}{inner}")
+    assert load(folder, expressions).problems == ()
+
+
+def test_rendered_values_are_compared(folder: Path, expressions: Expressions) -> None:
+    """What expressions hide from a file is seen by whoever can render them."""
+    write(folder / "a.yaml", watching("a", "prefix: raw/, action: DELETE"))
+    write(folder / "b.yaml", watching("b", 'prefix: "{{ envs.where }}", action: DELETE'))
+
+    written = load(folder, expressions)
+    rendered = load_flows([folder], expressions, None, lambda _flow, spec: concrete(spec, lambda _text: "raw/"))
+
+    assert (len(written.problems), len(rendered.problems)) == (0, 1)
 
 
 @pytest.mark.parametrize(

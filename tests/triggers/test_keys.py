@@ -3,8 +3,10 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tidewaiter.triggers.keys import basename, danger, is_probe, java_pattern
+from tidewaiter.triggers.keys import basename, danger, is_probe, java_pattern, literal_ends
 
 
 @pytest.mark.parametrize(
@@ -57,3 +59,34 @@ def test_probe_objects_are_known_by_name() -> None:
     """Our own probe objects are recognised at any depth."""
     assert is_probe("raw/.tidewaiter-probe-0a1b")
     assert not is_probe(".tidewaiter-probe-0a1b/x")
+
+
+@pytest.mark.parametrize(
+    ("source", "head", "tail"),
+    [
+        (r"raw/.*\.csv", "raw/", ".csv"), (r"^raw/.*_done$", "raw/", "_done"), (r"raw/a?.*", "raw/", ""),
+        (r"(a|b)/x\.csv", "", "/x.csv"), (r".*\dcsv", "", "csv"), (r"a\\.csv", "a\\", "csv"),
+        (r"[a-z]+\.csv", "", ".csv"),
+        (r"a\|b.*", "a|b", ""), (r"(?:x(a|b)y)z", "", "z"), (r"raw/x", "raw/x", "raw/x"), (r"x{2}y", "", "y"),
+    ],
+)  # fmt: skip
+def test_literal_ends_of_a_pattern(source: str, head: str, tail: str) -> None:
+    """What begins and ends every match is found, and nothing that only might."""
+    assert literal_ends(source) == (head, tail)
+
+
+@pytest.mark.parametrize("source", [r"a\.csv|b\.csv", r"(?i)a\.csv", r"\Qa.\E.csv", ""])
+def test_patterns_without_literal_ends(source: str) -> None:
+    """Where a pattern has a choice, ignores case or quotes, nothing is claimed."""
+    assert literal_ends(source) == ("", "")
+
+
+@given(
+    st.from_regex(r"(raw/|in/)?([a-c]|\\d|\\\.|\.\*|\[ab\]|\(a\|b\)|x\?|y\+|\\\\){0,6}(\\\.csv|\$)?", fullmatch=True),
+    st.data(),
+)
+def test_every_match_has_the_literal_ends(source: str, data: st.DataObject) -> None:
+    """Whatever the pattern, a key that matches it begins and ends so."""
+    key = data.draw(st.from_regex(java_pattern(source), fullmatch=True)).removesuffix("\n")
+    head, tail = literal_ends(source)
+    assert (key.startswith(head), key.endswith(tail)) == (True, True)

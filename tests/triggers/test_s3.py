@@ -133,7 +133,7 @@ def test_empty_text_means_absent() -> None:
 @pytest.mark.parametrize(
     "properties",
     [
-        {"prefix": "raw/", "moveTo": {"key": "raw/done"}}, {"prefix": "raw/", "moveTo": {"key": "raw"}},
+        {"prefix": "raw/", "moveTo": {"key": "raw/done"}},
         {"moveTo": {"key": "archive/"}}, {"prefix": "raw", "moveTo": {"key": "raw-done"}},
         {"prefix": "raw/", "moveTo": {"key": "raw/done", "bucket": "b-1"}},
     ],
@@ -141,6 +141,20 @@ def test_empty_text_means_absent() -> None:
 def test_a_move_into_the_watched_prefix_is_refused(properties: dict[str, Any]) -> None:
     """Moved objects would be found and moved again, for ever."""
     assert "inside the watched prefix" in refused(action="MOVE", **properties)
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"prefix": "raw/", "moveTo": {"key": "raw"}},
+        {"prefix": "raw/", "regexp": ".*/x", "moveTo": {"key": "raw"}},
+        {"prefix": "raw/x", "preservePath": True, "moveTo": {"key": "raw"}},
+        {"prefix": "", "delimiter": "/", "moveTo": {"key": ""}},
+    ],
+)
+def test_a_move_onto_itself_is_refused(properties: dict[str, Any]) -> None:
+    """Source and destination are one folder: no pattern makes sense of that."""
+    assert "onto itself" in refused(action="MOVE", **properties)
 
 
 @pytest.mark.parametrize(
