@@ -20,6 +20,8 @@ from tidewaiter.config.errors import StorageError, TaskError, storage_error
 from tidewaiter.daemon.records import Detection, Execution, TriggerKey, new_id
 
 SCHEME = "kestra://"
+FORGOTTEN = ".forgotten"
+"""In the folder of an execution: its rows are being deleted, and the folder goes after them."""
 _SAFE_NAME = re.compile(r"[^A-Za-z0-9._+=@-]+")
 _SAFE_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")
 _URI = re.compile(r"kestra:///[A-Za-z0-9._+=@/-]+")
@@ -28,6 +30,11 @@ _URI = re.compile(r"kestra:///[A-Za-z0-9._+=@/-]+")
 def execution_folder(namespace: str, flow_id: str, execution_id: str) -> str:
     """Give the folder of an execution below the storage folder."""
     return "/".join([*namespace.split("."), flow_id, "executions", execution_id])
+
+
+def witness_of(root: Path) -> Path:
+    """Give the file in the storage folder *root* that knows how far the journal has come. No namespace has its name."""
+    return root / ".generation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,18 @@ class Storage:
         name = "data" + (suffix if _SAFE_SUFFIX.fullmatch(suffix) else "")
         folder = execution_folder(trigger.namespace, trigger.flow_id, detection.execution_id)
         return self.root / folder / "trigger" / trigger.trigger_id / detection.id / name
+
+    def forgetting(self, folder: Path) -> None:
+        """
+        Mark the *folder* of an execution whose rows are about to be deleted: should a crash come in between, nobody
+        must take it for something that the journal has lost. Raises `StorageError`.
+        """
+        try:
+            if folder.is_dir():
+                (folder / FORGOTTEN).touch()
+                _sync_folders(folder, folder)
+        except OSError as error:
+            raise storage_error(error, folder) from error
 
     async def keep(self, temporary: Path, final: Path, manifest: Mapping[str, Any]) -> str:
         """

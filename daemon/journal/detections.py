@@ -140,10 +140,28 @@ class Detections:
         if absences:
             await self._database.write(work)
 
+    async def forget_unread(self, before: str, limit: int) -> list[tuple[TriggerKey, str]]:
+        """
+        Delete detections that ended before that moment in batches that will never have an execution. Gives trigger and
+        execution id of each of these batches.
+        """
+
+        def work(tx: Transaction) -> list[tuple[TriggerKey, str]]:
+            batches = tx.all("unread_batches", before=before, limit=limit)
+            for batch in batches:
+                tx.run("delete_detections", batch_id=batch["batch_id"])
+            return [(TriggerKey.parse(row["trigger_key"]), execution_id(row["batch_id"])) for row in batches]
+
+        return await self._database.write(work)
+
     async def get(self, identifier: str) -> Detection | None:
         """The detection with that id, or None."""
         row = await self._database.read(lambda tx: tx.one("detection", id=identifier))
         return _detection(row) if row else None
+
+    async def everything(self) -> list[Detection]:
+        """Every detection there is, oldest first."""
+        return [_detection(row) for row in await self._database.read(lambda tx: tx.all("all_detections"))]
 
     async def standing(self, trigger: TriggerKey) -> Standing:
         """Give where *trigger* stands; detections oldest batch first. Executions that have ended do not count."""

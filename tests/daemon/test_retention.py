@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from tidewaiter.daemon.journal import Journal
-from tidewaiter.daemon.records import Execution, ExecutionState
+from tidewaiter.daemon.records import DetectionState, Execution, ExecutionState
 from tidewaiter.daemon.retention import Retention
-from tidewaiter.daemon.storage import Storage, execution_folder
+from tidewaiter.daemon.storage import FORGOTTEN, Storage, execution_folder
 
 NOW = timedelta(0)
 
@@ -83,3 +83,26 @@ async def test_a_blocked_action_keeps_its_execution(intake: Any, journal: Journa
 async def test_the_next_step_is_due_in_an_hour(journal: Journal, storage: Storage) -> None:
     """With nothing to forget there is no hurry."""
     assert await Retention(journal, storage, NOW, NOW).step() == timedelta(hours=1)
+
+
+async def test_what_never_got_an_execution_is_forgotten(intake: Any, journal: Journal, storage: Storage) -> None:
+    """An object that was gone before it was read leaves no row; one of a batch that is still to be read stays."""
+    [gone] = await intake.claim("raw/gone.csv")
+    vanished, live = await intake.claim("raw/vanished.csv", "raw/live.csv", batch=2)
+    for detection in (gone, vanished):
+        await journal.detections.close(intake.source, detection, DetectionState.GONE, "404")
+
+    await Retention(journal, storage, NOW, NOW).step()
+
+    assert [row.id for row in await journal.detections.everything()] == [vanished.id, live.id]
+
+
+async def test_what_is_being_forgotten_is_marked(intake: Any, journal: Journal, storage: Storage) -> None:
+    """A crash before the folder is removed leaves it so that nobody takes it for something the journal lost."""
+    execution = await ended(intake, storage, ExecutionState.SUCCESS)
+    folder = storage.root / execution_folder(execution.namespace, execution.flow_id, execution.id)
+
+    storage.forgetting(folder)
+    storage.forgetting(folder / "not there")
+
+    assert (folder / FORGOTTEN).exists()

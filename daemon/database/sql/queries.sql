@@ -206,6 +206,16 @@ DELETE FROM log WHERE execution_id = :id;
 DELETE FROM detection WHERE batch_id = :batch_id AND state IN ('DONE', 'SUPERSEDED', 'GONE')
   AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.batch_id = :batch_id);
 
+-- name: unread_batches
+SELECT batch_id, MIN(trigger_key) AS trigger_key FROM detection d
+WHERE state IN ('DONE', 'SUPERSEDED', 'GONE') AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.batch_id = d.batch_id)
+GROUP BY batch_id
+HAVING MAX(updated_at) < :before
+   AND NOT EXISTS (
+     SELECT 1 FROM detection o WHERE o.batch_id = d.batch_id AND o.state NOT IN ('DONE', 'SUPERSEDED', 'GONE')
+   )
+LIMIT :limit;
+
 -- name: count_executions
 SELECT state, COUNT(*) AS number FROM execution GROUP BY state;
 
