@@ -69,8 +69,8 @@ class Retry(Section):
 
     An object is tried *attempts* times, then it is parked, and taken up again after *parked*. An action that has been
     failing for *action_timeout* lets the execution go first. An execution that was running when the daemon crashed
-    *crashes* times is not tried once more: it may be what crashes it. A store that sends nothing for *read_timeout* counts
-    as unreachable.
+    *crashes* times is not tried once more: it may be what crashes it. A store that sends nothing for *read_timeout*
+    counts as unreachable.
     """
 
     initial: PositiveDuration = timedelta(seconds=1)

@@ -29,7 +29,7 @@ from tidewaiter.daemon.router import Router
 from tidewaiter.daemon.run import Workplace
 from tidewaiter.daemon.scope import Host, environment_variables
 from tidewaiter.daemon.secrets import Secrets
-from tidewaiter.daemon.storage import Storage
+from tidewaiter.daemon.storage import Storage, witness_of
 from tidewaiter.daemon.web.server import control_socket, health
 from tidewaiter.tasks.context import GitSettings, RunnerSettings
 from tidewaiter.triggers.aws import Clients
@@ -109,7 +109,8 @@ class App:
     async def _start(self, stack: AsyncExitStack) -> None:
         """Open and start everything, in order of dependency; *stack* stops it in reverse."""
         settings = self.settings
-        database = await stack.enter_async_context(database_at(settings.state_dir / "tidewaiter.db"))
+        state = settings.state_dir
+        database = await stack.enter_async_context(database_at(state / "tidewaiter.db", witness_of(state / "storage")))
         self._journal = await Journal.over(database)
         place = workplace(settings, self._journal, self.host, self.expressions)
         place.storage.open()

@@ -77,7 +77,7 @@ class Custody:
             return await self._close(detection, DetectionState.SUPERSEDED, error.message)
         except ObjectGoneError as error:
             return await self._close(detection, DetectionState.GONE, error.message)
-        uri = await self.storage.keep(temporary, final, _manifest(detection, stored))
+        uri = await self.storage.keep(temporary, final, _manifest(self.source, detection, stored))
         return await self.detections.stored(
             self.source, detection, uri=uri, sha256=stored.sha256, version_id=stored.version_id or detection.version_id
         )
@@ -119,14 +119,15 @@ def _make_room(temporary: Path) -> None:
         raise storage_error(error, temporary) from error
 
 
-def _manifest(detection: Detection, stored: Stored) -> dict[str, Any]:
+def _manifest(source: Source, detection: Detection, stored: Stored) -> dict[str, Any]:
     """
     Everything needed to make the detection's row again from disk (reliability.md §3.4, C15), and to archive from our
     own copy.
     """
     passing = {"state", "attempts", "next_try", "action_since", "error", "blocked", "uri", "sha256", "version_id"}
     row = {name: value for name, value in asdict(detection).items() if name not in passing}
-    return {**row, "execution_id": detection.execution_id, "stored": asdict(stored)}
+    made = {"trigger_type": source.trigger_type, "execution_id": detection.execution_id}
+    return {**row, **made, "stored": asdict(stored)}
 
 
 def stored_of(file: Path, detection: Detection) -> Stored:

@@ -40,6 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_executions(verbs)
     _add_objects(verbs)
     _add_triggers(verbs)
+    _add_fsck(verbs)
     _add_demo(verbs)
     _add_schema(verbs)
     version = _verb(verbs, "version", "print the version", "version:run")
@@ -225,6 +226,28 @@ def _add_triggers(verbs: Any) -> None:
         action = _verb(actions, name, summary, f"triggers:{name}")
         _settings(action)
         action.add_argument("trigger", metavar="FLOW/TRIGGER")
+
+
+def _add_fsck(verbs: Any) -> None:
+    fsck = _verb(
+        verbs,
+        "fsck",
+        "compare journal and internal storage, and repair",
+        "fsck:run",
+        (
+            "Compare the journal with the objects in internal storage, while no daemon runs. Changes nothing without "
+            "--repair, and never makes anything run: what may have run ends FAILED, to be replayed. Exits with 0 if "
+            "nothing is left to do, else 1."
+        ),
+    )
+    _settings(fsck)
+    fsck.add_argument("--repair", action="store_true", help="do what the findings say")
+    fsck.add_argument(
+        "--accept-rollback",
+        action="store_true",
+        help="go on from an older copy of the journal: live executions, which may have run since, end FAILED",
+    )
+    fsck.add_argument("--json", action="store_true", help="[{kind, subject, message, repair, repaired}]")
 
 
 def _add_demo(verbs: Any) -> None:

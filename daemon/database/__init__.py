@@ -21,6 +21,10 @@ class DatabaseLockedError(DatabaseError):
     """Another process owns this state directory."""
 
 
+class DatabaseRolledBackError(DatabaseError):
+    """The database is an older copy of itself, restored from a backup: what happened since is not in it."""
+
+
 class Transaction(Protocol):
     """Statements by name, inside one transaction. Parameters are bound by name and never become part of the SQL."""
 

@@ -21,8 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tidewaiter.daemon.database import DatabaseError, DatabaseFullError, DatabaseLockedError, Row, Transaction
+from tidewaiter.daemon.database import (
+    DatabaseError,
+    DatabaseFullError,
+    DatabaseLockedError,
+    DatabaseRolledBackError,
+    Row,
+    Transaction,
+)
 from tidewaiter.daemon.database.queries import migrations, queries
+from tidewaiter.daemon.database.witness import Witness, seen
 
 T = TypeVar("T")
 _MAX_SHARED = 256
@@ -70,11 +78,19 @@ class _Job:
 class SqliteDatabase:
     """A `Database` in one file, ``tidewaiter.db`` in the state directory."""
 
-    def __init__(self, path: Path, lock: int, writing: sqlite3.Connection, reading: sqlite3.Connection) -> None:
+    def __init__(
+        self,
+        path: Path,
+        lock: int,
+        writing: sqlite3.Connection,
+        reading: sqlite3.Connection,
+        witness: Witness | None = None,
+    ) -> None:
         self._path = path
         self._lock = lock
         self._writing = writing
         self._reading = reading
+        self._witness = witness
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._reader = ThreadPoolExecutor(1, "journal-read")
         self._writer = threading.Thread(target=self._write_loop, name="journal-write", daemon=True)
@@ -82,12 +98,14 @@ class SqliteDatabase:
         self._writer.start()
 
     @classmethod
-    def open(cls, path: Path) -> "SqliteDatabase":
+    def open(cls, path: Path, witness: Path | None = None) -> "SqliteDatabase":
         """
-        Open or create the database file at *path* and bring its schema up to date.
+        Open or create the database file at *path* and bring its schema up to date. With *witness*, the number of each
+        commit is noted in that file, too.
 
         Raises:
             DatabaseLockedError: another process has it open.
+            DatabaseRolledBackError: the witness has seen later commits than the database has.
             DatabaseError: it cannot be created, is damaged, or was written by a newer version.
         """
         try:
@@ -100,6 +118,7 @@ class SqliteDatabase:
         try:
             writing = _connect(path)
             _migrate(writing, path)
+            noted = _call_witness(writing, path, witness) if witness else None
             reading = _connect(path)
             reading.execute("PRAGMA query_only = ON")
         except sqlite3.Error as error:
@@ -108,7 +127,7 @@ class SqliteDatabase:
         except DatabaseError:
             os.close(lock)
             raise
-        return cls(path, lock, writing, reading)
+        return cls(path, lock, writing, reading, noted)
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """See `Database.write`."""
@@ -136,6 +155,8 @@ class SqliteDatabase:
         self._reader.shutdown()
         self._reading.close()
         self._writing.close()
+        if self._witness is not None:
+            self._witness.close()
         os.close(self._lock)
 
     def _read(self, work: Callable[[Transaction], T]) -> T:
@@ -165,11 +186,16 @@ class SqliteDatabase:
 
     def _commit(self, jobs: list[_Job]) -> None:
         """Run *jobs* as one transaction with one fsync; a job that fails is undone alone."""
+        before = self._writing.total_changes
         try:
             self._writing.execute("BEGIN IMMEDIATE")
             for job in jobs:
                 self._attempt(job)
+            changed = self._writing.total_changes != before
+            advanced = self._writing.execute(queries()["advance_generation"]).fetchall() if changed else []
             self._writing.execute("COMMIT")
+            if advanced and self._witness is not None:
+                self._witness.remember(int(advanced[0]["value"]))
         except sqlite3.Error as error:
             failure = _translated(error, self._path)
             for job in jobs:
@@ -192,12 +218,12 @@ class SqliteDatabase:
 
 
 @asynccontextmanager
-async def database_at(path: Path) -> AsyncIterator[SqliteDatabase]:
+async def database_at(path: Path, witness: Path | None = None) -> AsyncIterator[SqliteDatabase]:
     """
-    Open the database at *path* for this process alone, for as long as the context lasts. Raises as
-    `SqliteDatabase.open`.
+    Open the database at *path* for this process alone, for as long as the context lasts. Takes and raises what
+    `SqliteDatabase.open` does.
     """
-    database = SqliteDatabase.open(path)
+    database = SqliteDatabase.open(path, witness)
     try:
         yield database
     finally:
@@ -248,6 +274,22 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     for number, script in known.items():
         if number > version:
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
+def _call_witness(connection: sqlite3.Connection, path: Path, where: Path) -> Witness:
+    row = connection.execute(queries()["generation"]).fetchone()
+    generation, known = int(row["value"]) if row else 0, seen(where)
+    if known > generation:
+        raise DatabaseRolledBackError(
+            f"{path} is older than it once was: it is at generation {generation}, internal storage has seen {known}",
+            "put the newest copy back; if there is none, run 'tidewaiter fsck --repair --accept-rollback'",
+        )
+    try:
+        witness = Witness(where)
+    except OSError as error:
+        raise DatabaseError(f"cannot use {where}: {error.strerror}", "the state directory must be writable") from error
+    witness.remember(generation)
+    return witness
 
 
 def _translated(error: sqlite3.Error, path: Path) -> DatabaseError:

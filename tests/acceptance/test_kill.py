@@ -188,7 +188,7 @@ async def test_room_that_comes_during_the_first_look(
         await daemon.ready()
         await daemon.until(lambda: _settled(daemon, 2), "two executions that may run")
         daemon.kill()
-        gate = proxy.hold(lambda request: True)
+        gate = proxy.hold(lambda _request: True)
         daemon.start("--once")
         await daemon.until(gate.reached.is_set, "the look")
         go.touch()

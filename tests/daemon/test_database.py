@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +14,13 @@ from typing import Any
 import pytest
 from workshop.builders import until
 
-from tidewaiter.daemon.database import DatabaseError, DatabaseFullError, DatabaseLockedError, Transaction
+from tidewaiter.daemon.database import (
+    DatabaseError,
+    DatabaseFullError,
+    DatabaseLockedError,
+    DatabaseRolledBackError,
+    Transaction,
+)
 from tidewaiter.daemon.database.sqlite import SqliteDatabase, database_at
 
 NOBODY = 65534
@@ -252,3 +259,39 @@ async def test_commits_are_synced_to_the_disk(database: SqliteDatabase) -> None:
     """WAL with synchronous=FULL: what was committed survives a power cut."""
     assert database._writing.execute("PRAGMA synchronous").fetchone()[0] == 2
     assert database._writing.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+async def test_an_older_copy_is_recognised(tmp_path: Path) -> None:
+    """Whatever was committed since the copy was made: internal storage has seen more than the journal knows."""
+    path, witness = tmp_path / "j.db", tmp_path / "storage" / ".generation"
+    async with database_at(path, witness) as database:
+        await database.write(pause(1))
+    shutil.copy(path, tmp_path / "copy.db")
+    async with database_at(path, witness) as database:
+        await database.write(pause(2))
+    shutil.copy(tmp_path / "copy.db", path)
+
+    with pytest.raises(DatabaseRolledBackError, match="older than it once was"):
+        SqliteDatabase.open(path, witness)
+
+    await SqliteDatabase.open(path).close()
+
+
+@pytest.mark.parametrize("left", [b"", b"\0" * 21, b"0000"])
+async def test_a_witness_that_a_power_cut_damaged_proves_nothing(tmp_path: Path, left: bytes) -> None:
+    """It is not fsynced; what is missing in it must not keep the journal from being opened."""
+    path, witness = tmp_path / "j.db", tmp_path / ".generation"
+    async with database_at(path, witness) as database:
+        await database.write(pause(1))
+    witness.write_bytes(left)
+    await SqliteDatabase.open(path, witness).close()
+    assert int(witness.read_text()) == 1
+
+
+async def test_a_commit_that_changes_nothing_is_none(tmp_path: Path) -> None:
+    """An idle journal costs no write."""
+    witness = tmp_path / ".generation"
+    async with database_at(tmp_path / "j.db", witness) as database:
+        await database.write(pause(1))
+        await database.write(lambda tx: tx.run("delete_seen", trigger_key="x", bucket="x", object_key="x"))
+    assert int(witness.read_text()) == 1
