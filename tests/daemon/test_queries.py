@@ -28,6 +28,7 @@ RARE = {
     "count_detections": "asked by an operator",
     "count_executions": "asked by an operator",
     "count_quarantined": "asked by an operator",
+    "execution_states": "by fsck",
     "expired_executions": "once an hour",
     "last_ended": "once at the start",
 }
