@@ -15,7 +15,6 @@ from tidewaiter.triggers.s3 import BucketTrigger, Filter
 
 _AWS = ".amazonaws.com"
 _PORTS = {"http": 80, "https": 443}
-_DESTRUCTIVE = frozenset({"MOVE", "DELETE"})
 _HINT = "narrow 'prefix' or 'regexp' so that they do not meet, or say 'allowOverlap: true' if that is meant"
 _LOOP_HINT = "let the last one move to a prefix that none of them watches"
 
@@ -57,7 +56,7 @@ class Folder:
 @dataclass(frozen=True, slots=True)
 class Reach:
     """
-    Which objects a trigger takes, and where it puts them (*target*, None if it moves nothing).
+    Which objects a trigger takes, whether it *removes* them in the end, and where it puts them (*targets*).
 
     Every key it takes begins with *head* and ends with *tail*. *deep*: the moved keys keep folders of the old ones.
     """
@@ -69,7 +68,8 @@ class Reach:
     tail: str
     kind: Filter
     action: str
-    target: Folder | None
+    removes: bool
+    targets: tuple[Folder, ...]
     deep: bool
     allowed: bool
 
@@ -90,18 +90,18 @@ def reach(spec: BucketTrigger, place: Place) -> Reach | None:
         tail=tail,
         kind=spec.filter,
         action=spec.action,
-        target=_target(spec, watched.endpoint),
+        removes=spec.removes,
+        targets=tuple(_targets(spec, watched.endpoint)),
         deep=spec.preserve_path,
         allowed=spec.allow_overlap,
     )
 
 
-def _target(spec: BucketTrigger, endpoint: str) -> Folder | None:
-    move = spec.move_to
-    if spec.action != "MOVE" or move is None or isinstance(move.bucket, Template):
-        return None
-    prefix, exact = _known(move.key) if isinstance(move.key, Template) else (move.folder, True)
-    return Folder(endpoint, move.bucket or spec.bucket, prefix, exact)
+def _targets(spec: BucketTrigger, endpoint: str) -> Iterator[Folder]:
+    for move in spec.destinations:
+        if not isinstance(move.bucket, Template):
+            prefix, exact = _known(move.key) if isinstance(move.key, Template) else (move.folder, True)
+            yield Folder(endpoint, move.bucket or spec.bucket, prefix, exact)
 
 
 def _known(text: object) -> tuple[str, bool]:
@@ -143,7 +143,7 @@ def conflict(known: Sequence[Reach], new: Sequence[Reach]) -> Problem | None:
 def _collide(one: Reach, other: Reach) -> bool:
     if one.watched.home != other.watched.home or one.allowed or other.allowed:
         return False
-    return bool(_DESTRUCTIVE & {one.action, other.action}) and _meet(one, other)
+    return (one.removes or other.removes) and _meet(one, other)
 
 
 def _meet(one: Reach, other: Reach) -> bool:
@@ -171,10 +171,13 @@ def _end_alike(one: str, other: str) -> bool:
     return one.endswith(other) or other.endswith(one)
 
 
-def _feeds(giver: Reach, taker: Reach) -> bool:
-    """Tell whether *taker* can mean an object that *giver* has moved."""
-    target = giver.target
-    if target is None or target.home != taker.watched.home or taker.kind == "DIRECTORY":
+def _feeding(giver: Reach, taker: Reach) -> Folder | None:
+    """Give where *giver* puts objects that *taker* can mean; None if it cannot mean any."""
+    return next((target for target in giver.targets if _means(taker, giver, target)), None)
+
+
+def _means(taker: Reach, giver: Reach, target: Folder) -> bool:
+    if target.home != taker.watched.home or taker.kind == "DIRECTORY":
         return False
     if not (_shows(taker, target) or _may_reach(target, taker.watched, deep=giver.deep)):
         return False
@@ -196,12 +199,12 @@ def _extension(tail: str) -> str:
 
 def _cycle(start: Reach, reaches: Sequence[Reach]) -> Sequence[Reach]:
     """Find triggers that hand an object on from *start* back to it, in this order; empty if there are none."""
-    moving = [item for item in reaches if item.target and not item.allowed]
+    moving = [item for item in reaches if item.targets and not item.allowed]
     ways: list[tuple[Reach, ...]] = [(start,)] if start in moving else []
     visited: set[Place] = set()
     while ways:
         way = ways.pop()
-        for following in (item for item in moving if item is not way[-1] and _feeds(way[-1], item)):
+        for following in (item for item in moving if item is not way[-1] and _feeding(way[-1], item)):
             if following is start:
                 return way
             if following.place not in visited:
@@ -228,7 +231,7 @@ def _loop(way: Sequence[Reach]) -> Problem:
 
 def _steps(way: Sequence[Reach]) -> Iterator[str]:
     for giver, taker in zip(way, _following(way), strict=True):
-        yield f"{giver.place} moves them to {giver.target}, watched by {taker.place.name}"
+        yield f"{giver.place} moves them to {_feeding(giver, taker)}, watched by {taker.place.name}"
 
 
 def _following(way: Sequence[Reach]) -> Iterable[Reach]:

@@ -155,3 +155,13 @@ def test_a_thousand_triggers_are_compared_in_no_time() -> None:
     reaches = [moving("a", f"in/{at}/", f"out/{at}") for at in range(1000)]
     assert conflict(reaches[:-200], reaches[-200:]) is None
     assert time.monotonic() - started < 20
+
+
+def test_what_follows_an_execution_removes_and_moves_as_well() -> None:
+    """An object deleted after success is lost for another trigger, and a quarantine that is watched closes a circle."""
+    later = trigger("demo.b/in", action="NONE", onSuccess={"action": "DELETE"})
+    assert between(trigger("demo.a/in", action="NONE"), later)
+    bad = {"moveTo": {"key": "bad/"}}
+    circle = between(trigger("demo.a/in", onFailure=bad), moving("b", "bad/", "raw/"))
+    assert circle
+    assert "s3://harbour/bad/" in circle.message
