@@ -17,9 +17,10 @@ from pydantic_core import PydanticCustomError
 from tidewaiter.config.errors import TaskError
 from tidewaiter.config.fields import Text
 from tidewaiter.config.flow import TaskSpec
+from tidewaiter.config.globs import compile_glob
 from tidewaiter.config.spec import Dynamic, Spec
 from tidewaiter.tasks.context import Result, TaskContext
-from tidewaiter.tasks.globs import captured, compile_glob, matcher, regular_files, unmatched
+from tidewaiter.tasks.globs import captured, matcher, regular_files, unmatched
 
 _SHOWN = 10
 

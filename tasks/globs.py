@@ -1,55 +1,16 @@
-"""Java NIO globs and the files in a working directory that they match (kestra.md §1.8, reliability.md §4.4)."""
+"""The files in a working directory that globs match (kestra.md §1.8, reliability.md §4.4)."""
 
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tidewaiter.config.errors import TaskError
+from tidewaiter.config.globs import compile_glob
 
 MAX_FILES = 10_000
 MAX_BYTES = 100 * 1024**3
-
-_TOKEN = re.compile(r"\*\**|\[(?P<not>!?)(?P<set>[^\]/]+)\]|\\(?P<escaped>.)|.", re.DOTALL)
-_OUTSIDE: Mapping[str, str] = {"*": "[^/]*", "?": "[^/]", "{": "(?:"}
-_INSIDE: Mapping[str, str] = {"*": "[^/]*", "?": "[^/]", ",": "|", "}": ")"}
-
-
-def compile_glob(pattern: str) -> re.Pattern[str]:
-    r"""
-    Turn a glob of java.nio.file.FileSystem.getPathMatcher into an expression that must match a whole path.
-
-    ``*`` and ``?`` stay within one name, ``**`` crosses ``/``; ``{a,b}``, ``[a-z]``, ``[!a]`` and ``\`` are as there.
-    A leading dot is nothing special. ``**/x`` wants a ``/`` and so misses a top-level ``x``.
-
-    Raises:
-        ValueError: the pattern ends inside a group, a bracket or an escape, nests groups, or has a reversed range.
-    """
-    expression, meaning = "", _OUTSIDE
-    for token in _TOKEN.finditer(pattern):
-        if token[0] == "{" and meaning is _INSIDE:
-            raise ValueError(f"glob '{pattern}' has a group inside a group")
-        expression += meaning.get(token[0]) or _one(token)
-        meaning = {"{": _INSIDE, "}": _OUTSIDE}.get(token[0], meaning)
-    if meaning is _INSIDE:
-        raise ValueError(f"glob '{pattern}' has a '{{' without '}}'")
-    try:
-        return re.compile(expression, re.DOTALL)
-    except re.error as error:
-        raise ValueError(f"glob '{pattern}' has a bad '[…]': {error}") from error
-
-
-def _one(token: re.Match[str]) -> str:
-    """Translate a token that means the same everywhere."""
-    if token["set"]:
-        inside = re.sub(r"([\\\[^&~|])", r"\\\1", token["set"])
-        return f"(?!/)[{'^' if token['not'] else ''}{inside}]"
-    if token["escaped"]:
-        return re.escape(token["escaped"])
-    if token[0] in {"[", "\\"}:
-        raise ValueError(f"glob '{token.string}' has a '{token[0]}' that is not complete")
-    return ".*" if token[0].startswith("**") else re.escape(token[0])
 
 
 def matcher(pattern: str, root: Path) -> re.Pattern[str]:
