@@ -1,16 +1,27 @@
 """Annotated types for the properties of flows and settings, each with a message a flow author understands."""
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 _DURATION = re.compile(
     r"(?P<sign>[-+]?)P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
     r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:[.,]\d{1,9})?)S)?)?",
     re.IGNORECASE,
+)
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", re.ASCII)
+
+_UNITS: Mapping[str, int] = MappingProxyType(
+    {"": 1, "B": 1}
+    | {f"{prefix}B": 1000**power for power, prefix in enumerate("KMGT", start=1)}
+    | {f"{prefix}iB": 1024**power for power, prefix in enumerate("KMGT", start=1)}
 )
 
 
@@ -38,6 +49,36 @@ def format_duration(duration: timedelta) -> str:
         (f"{hours:g}H" if hours else "") + (f"{minutes:g}M" if minutes else "") + (f"{seconds:g}S" if seconds else "")
     )
     return f"PT{parts or '0S'}"
+
+
+def parse_size(text: str) -> int:
+    """
+    Read a number of bytes such as ``12``, ``5 MB`` (of 1000 KB) or ``1.5GiB`` (of 1024 MiB).
+
+    Raises:
+        ValueError: *text* is not one.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    unit = match and next((unit for unit in _UNITS if unit.lower() == match[2].lower()), None)
+    if match is None or unit is None:
+        raise ValueError(f"'{text}' is not a size, for example 100, 5 MB or 10 MiB")
+    return int(Decimal(match[1]) * _UNITS[unit])
+
+
+def format_size(size: int) -> str:
+    """Write *size* exactly, in the largest unit that divides it: ``10 MiB``, ``1500 KB``, ``12 B``."""
+    fitting = [unit for unit, length in _UNITS.items() if unit and size and size % length == 0]
+    unit = max(fitting, key=_UNITS.__getitem__, default="B")
+    return f"{size // _UNITS[unit]} {unit}"
+
+
+def _size(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_size(value)
+    except ValueError as error:
+        raise PydanticCustomError("size", "{reason}", {"reason": str(error)}) from error
 
 
 def _duration(value: Any) -> Any:
@@ -85,6 +126,14 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "format": "duration", "examples": ["PT1M"]}),
 ]
 """A length of time in ISO-8601; see `parse_duration`."""
+
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    Field(ge=0),
+    WithJsonSchema({"type": ["integer", "string"], "examples": ["10 MiB"]}),
+]
+"""A number of bytes; see `parse_size`."""
 
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 

@@ -151,9 +151,17 @@ def _problem(document: Document, model: type[BaseModel], details: ErrorDetails) 
     if kind == "extra_forbidden":
         owner = _model_at(document.data, model, details["loc"][:-1])
         return document.problem(path, *_unknown_property(owner, str(details["loc"][-1])), at_key=True)
+    if kind == "misfit":
+        return _misfit(document, path, details["ctx"])
     if kind == "type_unknown":
         return document.problem((*path, "type"), *_unknown_type(details))
     return document.problem(path, *_words(path, details))
+
+
+def _misfit(document: Document, path: Path, context: Mapping[str, Any]) -> Problem:
+    """Place a `misfit` at the property that does not fit the others."""
+    place = (*path, *context["property"].split("."))
+    return document.problem(place, f"property '{context['property']}': {context['problem']}", context["hint"])
 
 
 def _words(path: Path, details: ErrorDetails) -> tuple[str, str | None]:

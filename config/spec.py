@@ -26,6 +26,8 @@ Render = Callable[[str], str]
 
 KESTRA_PREFIX = "io.kestra.plugin."
 _CONCRETE = {"concrete": True}
+_EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_OBJECT = re.compile(r"\bobject\b")
 _SECRET = re.compile("secret|token|password|passphrase|key", re.IGNORECASE)
 
 
@@ -42,6 +44,13 @@ class Spec(BaseModel):
         coerce_numbers_to_str=True,
         # Most specs are only ever validated as part of a flow, whose own schema contains theirs.
         defer_build=True,
+    )
+
+
+def misfit(name: str, problem: str, hint: str) -> PydanticCustomError:
+    """Make the error of a spec whose property *name* does not fit its others; it is shown at that property."""
+    return PydanticCustomError(
+        "misfit", "property '{property}': {problem}", {"property": name, "problem": problem, "hint": hint}
     )
 
 
@@ -123,9 +132,29 @@ class Template:
     source: Any
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectTemplate:
+    """The source text of a property that sees ``object``, and so has another value for each object."""
+
+    source: str
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.is_instance_schema(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string"}
+
+
 def has_expression(text: str) -> bool:
     """Tell whether *text* needs rendering; text without an opening delimiter is returned as is by Kestra, too."""
     return "{{" in text or "{%" in text or "{#" in text
+
+
+def mentions_object(text: str) -> bool:
+    """Tell whether an expression in *text* may look at ``object``. That word in a mere string counts, harmlessly."""
+    return any(_OBJECT.search(expression) for expression in _EXPRESSION.findall(text))
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -153,7 +182,7 @@ class _DynamicMarker:
 
     @staticmethod
     def _validate(value: Any, inner: Callable[[Any], Any], info: ValidationInfo) -> Any:
-        if isinstance(value, Template):
+        if isinstance(value, Template | ObjectTemplate):
             return value
         if not (info.context or {}).get("concrete") and any(map(has_expression, _strings(value))):
             return Template(value)
@@ -178,6 +207,24 @@ def _json(value: Any) -> Any:
 
 Dynamic = Annotated[T, _DynamicMarker()]
 """``Dynamic[int]``: an int, or an expression that renders to one."""
+
+
+class _PerObjectMarker:
+    """Holds a text back as an `ObjectTemplate` when it looks at ``object``; `concrete` lets that pass."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_wrap_validator_function(self._validate, handler(source))
+
+    @staticmethod
+    def _validate(value: Any, inner: Callable[[Any], Any], info: ValidationInfo) -> Any:
+        written = not (info.context or {}).get("concrete")
+        if written and isinstance(value, str) and mentions_object(value):
+            return ObjectTemplate(value)
+        return inner(value)
+
+
+PerObject = Annotated[T | ObjectTemplate, _DynamicMarker(), _PerObjectMarker()]
+"""``PerObject[str]``: text, an expression rendered like any `Dynamic` one, or one that sees ``object``."""
 
 
 S = TypeVar("S", bound=Spec)

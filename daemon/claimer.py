@@ -1,90 +1,100 @@
 """Look at a bucket for one trigger, tell what is new from what the journal knows, and claim it."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 
-from tidewaiter.daemon.journal.claims import Arrival, Claim, Listed, Source
+from tidewaiter.daemon.gathering import Gathering, Judged, Look
+from tidewaiter.daemon.journal.claims import Comparison, Listed, Source
 from tidewaiter.daemon.journal.detections import Detections
 from tidewaiter.daemon.records import Detection, DetectionState, TriggerKey
-from tidewaiter.triggers.arrivals import destination, scan
-from tidewaiter.triggers.bucket import Bucket
+from tidewaiter.triggers.bucket import Bucket, Page
+from tidewaiter.triggers.manifests import Manifests
+from tidewaiter.triggers.rules import Found, Kind, Rules
 from tidewaiter.triggers.s3 import BucketTrigger
 
 _log = structlog.get_logger("tidewaiter.claimer")
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a look at the bucket found to claim, in key order. *complete*: it saw the listing to its end."""
-
-    claims: list[Claim]
-    complete: bool
+_WHOLE_PAGE = 1000
+_DECIDED = frozenset({Kind.TAKE, Kind.REFUSE})
 
 
 @dataclass(frozen=True, slots=True)
 class Claimer:
-    """Finds and claims new objects for *trigger*."""
+    """Finds and claims new objects for *trigger*, as *rules* say. *manifests* remembers those that were read."""
 
     trigger: TriggerKey
     detections: Detections
+    rules: Rules
+    manifests: Manifests
 
-    async def look(self, bucket: Bucket, spec: BucketTrigger, wanted: int) -> Look:
+    async def look(self, bucket: Bucket, room: int, *, to_the_end: bool = False) -> Look:
         """
-        List until *wanted* new objects are found or the listing ends; a complete listing also shows what has
-        vanished.
+        List until there is enough for *room* executions or the listing ends; a complete listing also shows what has
+        vanished. *to_the_end* lists all the same, to count what is left.
         """
+        gathering = Gathering(self.rules, room)
         poll = self.detections.moment()
-        arrivals: list[Claim] = []
         absences: dict[str, int] = {}
-        first = spec.prefix
-        # Without an action known keys stay, and news may be anywhere; else what is listed first is what comes next.
-        page_size = 1000 if spec.action == "NONE" else min(1000, max(100, 2 * wanted))
-        async for page in scan(bucket, spec, page_size=page_size):
-            last = None if page.last else page.listed[-1].key if page.listed else first
-            listed = Listed(bucket.name, page.listed, first, last, lambda key: covers(spec, key))
-            refusals = {refused.object.key: refused.reason for refused in page.refused}
-            keys = {item.key for item in page.matching} | refusals.keys()
-            meant = [item for item in page.listed if item.key in keys]
-            compared = await self.detections.compare(self.trigger, listed, meant, poll)
-            firing = await self._firing(spec, compared.arrivals)
-            arrivals += [_claim(spec, arrival, refusals.get(arrival.object.key)) for arrival in firing]
+        async for page, listed in self._pages(bucket, self._page_size(gathering)):
+            compared = await self.detections.compare(self.trigger, listed, page.objects, poll)
+            at = page.at or datetime.now(UTC)
+            gathering.add(page, at, await self._firing(compared, at))
             absences |= compared.absences
-            first = first if last is None else f"{last}\0"
-            if len(arrivals) > wanted:
-                return Look(arrivals, complete=False)
+            if gathering.enough and not to_the_end:
+                return gathering.look(complete=False)
         await self.detections.forget_absent(self.trigger, bucket.name, absences)
-        return Look(arrivals, complete=True)
+        await gathering.read_manifests(bucket, self.manifests)
+        return gathering.look(complete=True)
 
-    async def _firing(self, spec: BucketTrigger, new: Sequence[Arrival]) -> list[Arrival]:
-        """Keep what the trigger's ``on`` asks for; remember the rest, so that a later change of it is seen as one."""
-        fires = [arrival for arrival in new if spec.on in {arrival.change_type, "CREATE_OR_UPDATE"}]
-        if len(fires) < len(new):
-            chosen = {arrival.object.key for arrival in fires}
-            await self.detections.remember(self.trigger, [a.object for a in new if a.object.key not in chosen])
-        return fires
+    async def skip(self, bucket: Bucket) -> None:
+        """Remember all that is there without taking any of it (``initial: skip``). Safe to begin anew."""
+        async for page, _ in self._pages(bucket, _WHOLE_PAGE):
+            await self.detections.remember(self.trigger, page.objects)
 
-    async def claim(self, source: Source, claims: Sequence[Claim], size: int) -> list[Detection]:
+    def _page_size(self, gathering: Gathering) -> int:
+        """Without an action known keys stay, and news may be anywhere; else what is listed first is what comes next."""
+        if self.rules.spec.action == "NONE" or gathering.needs_all:
+            return _WHOLE_PAGE
+        return min(_WHOLE_PAGE, max(100, 2 * gathering.wanted))
+
+    async def _pages(self, bucket: Bucket, size: int) -> AsyncIterator[tuple[Page, Listed]]:
+        """Give the pages of a listing, each also as the part of all keys that it speaks of."""
+        spec = self.rules.spec
+        first = spec.prefix
+        pages = bucket.list(spec.prefix, start_after=spec.marker, delimiter=spec.delimiter, page_size=size)
+        async for page in pages:
+            last = None if page.last else page.objects[-1].key if page.objects else first
+            yield page, Listed(bucket.name, page.objects, first, last, lambda key: covers(spec, key))
+            first = first if last is None else f"{last}\0"
+
+    async def _firing(self, compared: Comparison, at: datetime) -> list[Judged]:
         """
-        Claim in batches of *size* objects, each for one execution; what must not be touched is parked, to be seen.
-        Gives the detections that are to be read now.
+        Judge what is new and keep what the trigger's ``on`` asks for; remember the rest of what it means, so that a
+        later change of it is seen as one.
         """
-        if not claims:
+        judged = [Judged(item, Found(item.object, self.rules.judge(item.object, at))) for item in compared.arrivals]
+        others = [item for item in judged if self.rules.spec.on not in {item.arrival.change_type, "CREATE_OR_UPDATE"}]
+        unwanted = [item.found.object for item in others if item.found.verdict.kind in _DECIDED]
+        if unwanted:
+            await self.detections.remember(self.trigger, unwanted)
+        left_out = {item.found.object.key for item in others if item.found.verdict.kind is not Kind.SKIP}
+        return [item for item in judged if item.found.object.key not in left_out] if left_out else judged
+
+    async def claim(self, source: Source, look: Look) -> list[Detection]:
+        """
+        Claim each batch for an execution of its own; what must not be touched is parked, to be seen. Gives the
+        detections that are to be read now.
+        """
+        if not (look.batches or look.refused):
             return []
-        refused = [claim for claim in claims if claim.refusal]
-        accepted = [claim for claim in claims if not claim.refusal]
-        batches = [accepted[at : at + size] for at in range(0, len(accepted), size)]
-        claimed = await self.detections.claim(source, [*batches, refused])
-        _log.info("objects_claimed", trigger=str(self.trigger), objects=len(accepted))
-        for claim in refused:
+        claimed = await self.detections.claim(source, [*look.batches, look.refused])
+        accepted = sum(map(len, look.batches))
+        _log.info("objects_claimed", trigger=str(self.trigger), objects=accepted)
+        for claim in look.refused:
             _log.warning("object_parked", trigger=str(self.trigger), key=claim.arrival.object.key, reason=claim.refusal)
         return [detection for detection in claimed if detection.state is DetectionState.CLAIMED]
-
-
-def _claim(spec: BucketTrigger, arrival: Arrival, refusal: str | None) -> Claim:
-    moves = spec.action == "MOVE" and not refusal
-    return Claim(arrival, destination(spec, arrival.object) if moves else None, refusal)
 
 
 def covers(spec: BucketTrigger, key: str) -> bool:

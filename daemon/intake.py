@@ -19,13 +19,14 @@ from tidewaiter.daemon.claimer import Claimer
 from tidewaiter.daemon.custody import Custody
 from tidewaiter.daemon.database import DatabaseError
 from tidewaiter.daemon.flows import AnyFlow
+from tidewaiter.daemon.gathering import Backlog, Look
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.journal.claims import Source
 from tidewaiter.daemon.journal.detections import Standing
 from tidewaiter.daemon.loop import Crashed, supervised
 from tidewaiter.daemon.probes import Probes
 from tidewaiter.daemon.records import Detection, DetectionState, TriggerKey, now, parse_timestamp, timestamp
-from tidewaiter.daemon.scope import Host, trigger_scope
+from tidewaiter.daemon.scope import Host, object_scope, trigger_scope
 from tidewaiter.daemon.storage import Storage
 from tidewaiter.triggers.bucket import (
     Bucket,
@@ -33,11 +34,19 @@ from tidewaiter.triggers.bucket import (
     Capabilities,
     Connect,
 )
+from tidewaiter.triggers.manifests import Manifests
+from tidewaiter.triggers.rules import Rules
 from tidewaiter.triggers.s3 import BucketTrigger, moves_into_itself
 from tidewaiter.triggers.settle import check_capabilities
 
 _log = structlog.get_logger("tidewaiter.intake")
 _POLL = ""
+_RULES = "rules"
+# Counting what is left lists the bucket to its end: not more often than this, nor for more than a tenth of the time.
+_COUNT_SECONDS = 60.0
+_COUNT_SHARE = 10
+# The store tells its time to the second.
+_SHORTEST_PAUSE = 1.0
 # Failures that are about one object; what concerns the store as a whole is tried for as long as it takes.
 _ABOUT_OBJECT = frozenset({"InvalidObjectState", "InvalidRequest", "MethodNotAllowed"})
 _NOTHING = Capabilities(delete_if_match=False, copy_source_if_match=False, copy_if_none_match=False, versioning=False)
@@ -99,6 +108,8 @@ class Intake:
     paused: bool = False
     last_poll: str | None = None
     waiting: bool = False
+    backlog: Backlog = field(default_factory=Backlog)
+    held: Mapping[str, int] = field(default_factory=dict)
     capabilities: Capabilities | None = None
     _problems: dict[str, Problem] = field(default_factory=dict)
     _reported: str | None = "?"
@@ -108,10 +119,13 @@ class Intake:
     _failures: int = 0
     _attended: bool = False
     _revision: int = 0
+    _count_due: float = 0.0
+    _manifests: Manifests = field(default_factory=Manifests)
     _transfers: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
         self._transfers = asyncio.Semaphore(self.port.transfers)
+        self._count_due = time.monotonic() + _COUNT_SECONDS
 
     async def step(self) -> timedelta | None:
         """
@@ -185,12 +199,12 @@ class Intake:
                 await self._probe(bucket, spec, standing.live)
                 self._take_up(standing.live, source, spec)
                 if looking:
-                    await self._look(bucket, source, spec, self._room(spec, standing))
+                    await self._look(bucket, source, spec, standing)
         self._attended = True
 
     def _forget_problems(self, live: Sequence[Detection]) -> None:
         """Problems of claims that no longer need anything are over."""
-        about = {_POLL, *(detection.id for detection in live)}
+        about = {_POLL, _RULES, *(detection.id for detection in live)}
         self._problems = {subject: problem for subject, problem in self._problems.items() if subject in about}
 
     def _room(self, spec: BucketTrigger, standing: Standing) -> int:
@@ -208,6 +222,10 @@ class Intake:
             raise BucketError(reason, "choose a moveTo outside the watched prefix", cause="MoveIntoItself")
         return spec
 
+    def _claimer(self, spec: BucketTrigger) -> Claimer:
+        rules = rules_of(spec, self.watch, self.port)
+        return Claimer(self.watch.key, self.port.journal.detections, rules, self._manifests)
+
     async def _probe(self, bucket: Bucket, spec: BucketTrigger, live: Sequence[Detection]) -> None:
         """
         Make sure that the action is safe on this store; without one, also of earlier claims, there is nothing to ask.
@@ -217,24 +235,51 @@ class Intake:
             action = spec.action if spec.action != "NONE" or not spec.removes else "NONE with onSuccess or onFailure"
             check_capabilities(action, self.capabilities, allow_unconditional=spec.allow_unconditional_delete)
 
-    async def _look(self, bucket: Bucket, source: Source, spec: BucketTrigger, room: int) -> None:
+    async def _look(self, bucket: Bucket, source: Source, spec: BucketTrigger, standing: Standing) -> None:
         """
         Claim new objects while there is room. A look that leaves some behind is followed by the next at once
         (design.md §3, "drain").
         """
+        room = self._room(spec, standing)
         if room <= 0:
             await self._wait_for_room(spec)
             return
-        wanted = room * spec.batch_size
-        claimer = Claimer(self.watch.key, self.port.journal.detections)
-        look = await claimer.look(bucket, spec, wanted)
-        claimed = await claimer.claim(source, look.claims[:wanted], spec.batch_size)
-        self.waiting = len(look.claims) > wanted or not look.complete
-        self._problems.pop(_POLL, None)
+        claimer = self._claimer(spec)
+        if not standing.begun and spec.initial == "skip":
+            await claimer.skip(bucket)
+            await self.port.journal.triggers.begin(self.watch.key)
+        look = await self._list(claimer, bucket, room)
+        claimed = await claimer.claim(source, look)
+        if not standing.begun:
+            await self.port.journal.triggers.begin(self.watch.key)
+        self._looked(look)
+        self._due = time.monotonic() + (0 if self.waiting and claimed else self._pause(look))
+        self._take_up(claimed, source, spec)
+
+    async def _list(self, claimer: Claimer, bucket: Bucket, room: int) -> Look:
+        """Look, and now and then count to the end what there is no room for."""
+        began = time.monotonic()
+        counting = began >= self._count_due
+        look = await claimer.look(bucket, room, to_the_end=counting)
+        if counting:
+            took = time.monotonic() - began
+            self._count_due = time.monotonic() + max(_COUNT_SECONDS, _COUNT_SHARE * took)
+        return look
+
+    def _looked(self, look: Look) -> None:
+        self.backlog, self.held = look.backlog, look.held
+        self.waiting = look.backlog.objects > 0 or not look.backlog.complete
         self._failures = 0
         self.last_poll = now()
-        self._due = time.monotonic() + (0 if self.waiting and claimed else self.interval.total_seconds())
-        self._take_up(claimed, source, spec)
+        self._problems.pop(_POLL, None)
+        self._problems.pop(_RULES, None)
+        if look.trouble is not None:
+            self._trouble(_RULES, look.trouble)
+
+    def _pause(self, look: Look) -> float:
+        """Seconds to the next look: the interval, or less when something that waits may be ready before."""
+        interval = self.interval.total_seconds()
+        return interval if look.ready_in is None else min(interval, max(look.ready_in.total_seconds(), _SHORTEST_PAUSE))
 
     async def _wait_for_room(self, spec: BucketTrigger) -> None:
         """Look again when an execution ends; one that ended since the journal was asked told nobody who waits."""
@@ -352,31 +397,12 @@ def rendered(trigger: BucketTrigger, flow: AnyFlow, revision: int, port: Port) -
     return concrete(trigger, render)
 
 
+def rules_of(spec: BucketTrigger, watch: Watch, port: Port) -> Rules:
+    """Make the rules of *spec*, the trigger of *watch* with its expressions rendered, ready to judge."""
+    scope = trigger_scope(watch.flow, watch.revision, watch.spec, port.host)
+    return Rules.of(spec, lambda source, item: port.expressions.render(source, object_scope(scope, item)))
+
+
 def _monotonic(moment: str) -> float:
     """Give the monotonic time of a moment that the journal keeps by the wall clock."""
     return time.monotonic() + (parse_timestamp(moment) - datetime.now(UTC)).total_seconds()
-
-
-def facts(intake: Intake) -> Mapping[str, object]:
-    """Give what a running intake knows of its trigger, for ``triggers list``."""
-    spec = intake.watch.spec
-    return {
-        "type": spec.type,
-        "state": "OK",
-        "bucket": str(spec.bucket),
-        "prefix": spec.prefix if isinstance(spec.prefix, str) else None,
-        "action": str(spec.action),
-        "intervalSeconds": intake.interval.total_seconds(),
-        "lastPoll": intake.last_poll,
-        "waiting": intake.waiting,
-        "capabilities": None
-        if intake.capabilities is None
-        else {
-            "deleteIfMatch": intake.capabilities.delete_if_match,
-            "copySourceIfMatch": intake.capabilities.copy_source_if_match,
-            "copyIfNoneMatch": intake.capabilities.copy_if_none_match,
-            "versioning": intake.capabilities.versioning,
-            "server": intake.capabilities.server,
-            "detail": intake.capabilities.detail,
-        },
-    }

@@ -9,8 +9,9 @@ from pathlib import Path
 import structlog
 
 from tidewaiter.config.errors import ConfigError, Problem, TidewaiterError
+from tidewaiter.daemon.facts import facts
 from tidewaiter.daemon.flows import AnyFlow, FlowFile, FlowSet, changed, load_flows, parse_flow
-from tidewaiter.daemon.intake import Intake, Port, Watch, facts, rendered
+from tidewaiter.daemon.intake import Intake, Port, Watch, rendered, rules_of
 from tidewaiter.daemon.loop import Loop, Step
 from tidewaiter.daemon.operations import Facts
 from tidewaiter.daemon.records import TriggerKey
@@ -112,7 +113,7 @@ class Intakes:
             raise TidewaiterError(f"trigger '{key}' is not in the journal", "give its flow back to the folder of flows")
         port = self.port
         spec = rendered(watch.spec, watch.flow, watch.revision, port)
-        return Routing(spec, port.journal, port.storage, port.connect, port.probes)
+        return Routing(rules_of(spec, watch, port), port.journal, port.storage, port.connect, port.probes)
 
     async def facts(self) -> Facts:
         """Give what is known of each trigger."""

@@ -120,7 +120,8 @@ class Detection:
 
     *etag*, *version_id* and *last_modified* are its identity; *batch_id* groups the objects of one execution,
     *execution_id* follows from it. *blocked* says that the action failed so long that the execution was let go before
-    it (ACTION_BLOCKED).
+    it (ACTION_BLOCKED). *captures* are the named parts of its key; a *marker* is no object of its execution: it was
+    there to complete the set.
     """
 
     id: str
@@ -147,6 +148,8 @@ class Detection:
     action_since: str | None = None
     blocked: bool = False
     error: str | None = None
+    captures: Mapping[str, str] = field(default_factory=dict)
+    marker: bool = False
 
     @property
     def execution_id(self) -> str:

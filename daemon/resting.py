@@ -42,6 +42,8 @@ async def _facts(journal: Journal) -> Facts:
                 "action": trigger.get("action"),
                 "lastPoll": None,
                 "waiting": False,
+                "backlog": None,
+                "held": {},
                 "capabilities": None,
             }
     return found

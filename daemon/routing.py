@@ -19,9 +19,9 @@ from tidewaiter.daemon.probes import Probes
 from tidewaiter.daemon.records import Detection, Place, Route, RoutePurpose, RouteState, parse_timestamp
 from tidewaiter.daemon.storage import Storage
 from tidewaiter.triggers import settle
-from tidewaiter.triggers.arrivals import destination
-from tidewaiter.triggers.bucket import Bucket, Connect, Removal, S3Object
-from tidewaiter.triggers.s3 import BucketTrigger, Outcome
+from tidewaiter.triggers.bucket import Bucket, BucketError, Connect, Removal, S3Object
+from tidewaiter.triggers.rules import Rules
+from tidewaiter.triggers.s3 import BucketTrigger, MoveTo, Outcome
 
 SIDECAR = ".tidewaiter.json"
 """What the name of the file that explains a quarantined object ends with."""
@@ -33,7 +33,7 @@ _LAST_LINES = 50
 class Routing:
     """Takes routes of objects of one trigger to their end, as far as they go now."""
 
-    trigger: BucketTrigger
+    rules: Rules
     journal: Journal
     storage: Storage
     connect: Connect
@@ -69,7 +69,7 @@ class Routing:
             await self.journal.routes.placed(route, place)
             return
         source = place or Place(detection.bucket, detection.key, detection.etag)
-        async with self.connect(self.trigger.connection(), source.bucket) as bucket:
+        async with self.connect(self._trigger.connection(), source.bucket) as bucket:
             archived = await self._copy(bucket, detection, source, target)
             if route.purpose is RoutePurpose.FAILURE:
                 await self._explain(bucket, route, detection, archived)
@@ -81,31 +81,45 @@ class Routing:
         file = self.storage.path(detection.uri or "")
         own = settle.Custody(detection.id, file, stored_of(file, detection))
         home = target == (detection.bucket, detection.key)
-        encryption = None if home or not self.trigger.move_to else self.trigger.move_to.encryption
+        encryption = None if home or not self._trigger.move_to else self._trigger.move_to.encryption
         # Driven in again, an object must have its own name, or it would not be what the trigger looks for.
-        move = settle.Move(*target, "fail" if home else self.trigger.on_conflict, encryption)
-        capabilities = await self.probes.of(bucket, self.trigger)
+        move = settle.Move(*target, "fail" if home else self._trigger.on_conflict, encryption)
+        capabilities = await self.probes.of(bucket, self._trigger)
         return await settle.archive(bucket, _listed(detection, source), own, move, capabilities=capabilities)
 
     async def _aimed(self, route: Route, detection: Detection) -> tuple[str, str]:
         """Give where the object goes, as recorded before anything was done."""
         if route.dest_key is None:
             outcome = self._outcome(route)
-            home = (detection.bucket, detection.key)
-            target = destination(self.trigger, detection.object, outcome.move_to) if outcome else home
+            move = outcome.move_to if outcome else None
+            target = self._destination(detection, move) if move else (detection.bucket, detection.key)
             await self.journal.routes.aim(route, *target)
             route = await self._current(route)
         return route.dest_bucket or "", route.dest_key or ""
+
+    def _destination(self, detection: Detection, move: MoveTo) -> tuple[str, str]:
+        target, objection = self.rules.destination(detection.object, detection.captures, move)
+        if objection:
+            raise BucketError(
+                f"cannot move {detection.key!r} after its execution: {objection}",
+                "change the destination in onSuccess or onFailure",
+                cause="NoDestination",
+            )
+        return target
+
+    @property
+    def _trigger(self) -> BucketTrigger:
+        return self.rules.spec
 
     def _outcome(self, route: Route) -> Outcome | None:
         """Give what the trigger says of this outcome; None for the way back in."""
         if route.purpose is RoutePurpose.REDRIVE:
             return None
-        outcome = self.trigger.on_success if route.purpose is RoutePurpose.SUCCESS else self.trigger.on_failure
+        outcome = self._trigger.on_success if route.purpose is RoutePurpose.SUCCESS else self._trigger.on_failure
         if outcome is None:
             name = "onSuccess" if route.purpose is RoutePurpose.SUCCESS else "onFailure"
             raise TidewaiterError(
-                f"the object has to be moved, but trigger '{self.trigger.id}' has no '{name}' any more",
+                f"the object has to be moved, but trigger '{self._trigger.id}' has no '{name}' any more",
                 f"give it back its '{name}'",
             )
         return outcome
@@ -154,7 +168,7 @@ class Routing:
         """Remove the object from where it was before; gives whether that was its source, free for another now."""
         if place is None or (place.bucket, place.key) == (route.dest_bucket, route.dest_key):
             return False
-        async with self.connect(self.trigger.connection(), place.bucket) as bucket:
+        async with self.connect(self._trigger.connection(), place.bucket) as bucket:
             removal = await self._remove(bucket, place, detection)
             if place.quarantined:
                 await self._remove(bucket, Place(place.bucket, place.key + SIDECAR, None), detection)
@@ -173,8 +187,8 @@ class Routing:
         if changed or (at_source and not _same_second(now.last_modified, detection.last_modified)):
             return Removal.REPLACED
         listed = S3Object(place.bucket, place.key, now.etag, now.size, now.last_modified, now.version_id)
-        capabilities = await self.probes.of(bucket, self.trigger)
-        allowed = self.trigger.allow_unconditional_delete
+        capabilities = await self.probes.of(bucket, self._trigger)
+        allowed = self._trigger.allow_unconditional_delete
         return await settle.remove(bucket, listed, capabilities, allow_unconditional=allowed)
 
 

@@ -44,6 +44,11 @@ def trigger_scope(flow: AnyFlow, revision: int, trigger: TriggerSpec, host: Host
     return Scope(variables, {"secret": host.secrets.get})
 
 
+def object_scope(scope: Scope, item: Mapping[str, Any]) -> Scope:
+    """Give what an arrival rule sees: *scope* of its trigger, and *item* as ``object``."""
+    return Scope({**scope.variables, "object": item}, scope.functions)
+
+
 def execution_variables(
     flow: AnyFlow, execution: Execution, objects: Sequence[Detection], host: Host
 ) -> dict[str, Any]:
@@ -62,14 +67,20 @@ def execution_variables(
 
 def _trigger_variables(execution: Execution, objects: Sequence[Detection]) -> dict[str, Any]:
     """Give ``trigger``; a run by hand without objects has none, as in Kestra (kestra.md §1.12)."""
-    found = [object_variables(item) for item in objects if item.uri]
+    found = trigger_objects(objects)
     context = {"id": execution.trigger_id, "type": execution.trigger_type}
     return {"trigger": {"_context": context, "objects": found}} if found else {}
 
 
+def trigger_objects(objects: Sequence[Detection]) -> list[dict[str, Any]]:
+    """Give ``trigger.objects``: those of *objects* that were read, without the marker that completed their set."""
+    return [object_variables(item) for item in objects if item.uri and not item.marker]
+
+
 def object_variables(detection: Detection) -> dict[str, Any]:
     """
-    Give one of ``trigger.objects`` (kestra.md §1.1): *key* is the source key, *movedTo* where the object is archived.
+    Give one of ``trigger.objects`` (kestra.md §1.1): *key* is the source key, *movedTo* where the object is archived,
+    *captures* the named parts of the key.
     """
     moved = {
         "bucket": detection.dest_bucket,
@@ -85,6 +96,7 @@ def object_variables(detection: Detection) -> dict[str, Any]:
         "size": detection.size,
         "lastModified": detection.last_modified,
         "changeType": detection.change_type,
+        "captures": dict(detection.captures),
         "movedTo": moved if detection.dest_key else None,
     }
 

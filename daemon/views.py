@@ -5,7 +5,7 @@ from typing import Any
 
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.records import Execution, LogLine, TaskRun, TriggerKey, TriggerStatus, execution_id
-from tidewaiter.daemon.scope import object_variables
+from tidewaiter.daemon.scope import trigger_objects
 
 
 async def executions(journal: Journal, *, state: str | None, flow: str | None, limit: int) -> list[dict[str, Any]]:
@@ -26,7 +26,7 @@ async def execution_summary(journal: Journal, execution: Execution) -> dict[str,
         "trigger": {
             "id": execution.trigger_id,
             "type": execution.trigger_type,
-            "objects": [object_variables(item) for item in objects if item.uri],
+            "objects": trigger_objects(objects),
         },
         "createdAt": execution.created_at,
         "startedAt": execution.started_at,

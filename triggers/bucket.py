@@ -61,10 +61,14 @@ class S3Object:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a listing, in the store's key order. *last* is true on the page that completes the listing."""
+    """
+    One page of a listing, in the store's key order. *last* is true on the page that completes the listing; *at* is the
+    store's own time, if it told (reliability.md §2.1 "clock").
+    """
 
     objects: tuple[S3Object, ...]
     last: bool
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

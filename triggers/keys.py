@@ -57,6 +57,16 @@ def basename(key: str) -> str:
     return key.rpartition("/")[2]
 
 
+def folder_of(key: str) -> str:
+    """Give *key* up to its last ``/``, with it; empty at the top of the bucket."""
+    return key[: key.rfind("/") + 1]
+
+
+def below(prefix: str, key: str) -> str:
+    """Give *key* without the folder of *prefix*: below ``raw/2026`` the key ``raw/2026/a/x`` is ``2026/a/x``."""
+    return key.removeprefix(folder_of(prefix))
+
+
 def is_probe(key: str) -> bool:
     """Tell whether *key* is one of our own probe objects."""
     return basename(key).startswith(PROBE_MARK)

@@ -1,6 +1,6 @@
 """The triggers that watch a bucket: `aws.s3.Trigger` and `minio.Trigger` (kestra.md §1.1, §1.2)."""
 
-import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -8,10 +8,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandle
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tidewaiter.config.fields import PositiveDuration
-from tidewaiter.config.flow import TriggerSpec
-from tidewaiter.config.spec import Dynamic, Spec, Template
+from tidewaiter.config.spec import Dynamic, ObjectTemplate, PerObject, Spec, Template, misfit
 from tidewaiter.triggers.bucket import Connection, Encryption, OnConflict
-from tidewaiter.triggers.keys import java_pattern
+from tidewaiter.triggers.ruled import RuledTrigger
 
 Action = Literal["MOVE", "DELETE", "NONE"]
 Filter = Literal["FILES", "DIRECTORY", "BOTH"]
@@ -45,16 +44,7 @@ def _none_if_empty(value: str | None) -> str | None:
     return value or None
 
 
-def _pattern(value: str | None) -> str | None:
-    try:
-        java_pattern(value or "")
-    except re.error as error:
-        raise PydanticCustomError("regexp", "is not a regular expression: {reason}", {"reason": str(error)}) from error
-    return value or None
-
-
 Optional = Annotated[str | None, AfterValidator(_none_if_empty)]
-Regexp = Annotated[str | None, AfterValidator(_pattern)]
 Count = Annotated[int, Field(ge=1)]
 Required = Annotated[str, Field(min_length=1)]
 
@@ -62,13 +52,14 @@ Required = Annotated[str, Field(min_length=1)]
 class MoveTo(Spec):
     """
     Where ``action: MOVE`` puts objects. *key* is a folder, with or without a slash at its end; *bucket* defaults to the
-    watched one.
+    watched one. *name* is the object's new name. Key and name may look at ``object`` and then differ for each.
 
     *server_side_encryption* ``AWS_KMS`` takes the key *kms_key_id*, or the account's own without it.
     """
 
     bucket: Dynamic[Optional] = None
-    key: Dynamic[str | None] = None
+    key: PerObject[str | None] = None
+    name: PerObject[Optional] = None
     server_side_encryption: Dynamic[Literal["AES256", "AWS_KMS", "NONE"] | None] = None
     kms_key_id: Dynamic[Optional] = None
 
@@ -81,9 +72,20 @@ class MoveTo(Spec):
 
     @property
     def folder(self) -> str:
-        """The part of the new key before the object's name, with its slash; empty for the top of the bucket."""
-        trimmed = (self.key or "").rstrip("/")
-        return f"{trimmed}/" if trimmed else ""
+        """
+        The part of the new key before the object's name, with its slash; empty for the top of the bucket. Of a key that
+        differs for each object, the folder they all have in common.
+        """
+        if isinstance(self.key, ObjectTemplate):
+            fixed = self.key.source.partition("{")[0]
+            return fixed[: fixed.rfind("/") + 1]
+        return as_folder(self.key or "")
+
+
+def as_folder(key: str) -> str:
+    """Give *key* with one slash at its end; nothing for the top of the bucket."""
+    trimmed = key.rstrip("/")
+    return f"{trimmed}/" if trimmed else ""
 
 
 class Outcome(Spec):
@@ -103,7 +105,7 @@ class Outcome(Spec):
         return self
 
 
-class BucketTrigger(TriggerSpec):
+class BucketTrigger(RuledTrigger):
     """
     What both triggers have in common.
 
@@ -127,7 +129,6 @@ class BucketTrigger(TriggerSpec):
     marker: Dynamic[Optional] = None
     encoding_type: Dynamic[Literal["url"] | None] = None
     max_keys: Dynamic[Count] = 1000
-    regexp: Dynamic[Regexp] = None
     filter: Dynamic[Filter] = "BOTH"
     action: Dynamic[Action] = "NONE"
     move_to: MoveTo | None = None
@@ -148,7 +149,6 @@ class BucketTrigger(TriggerSpec):
     conditions: Annotated[
         None, NotYet("narrow 'prefix' or 'regexp', or test in the flow's tasks", harmless=((), []))
     ] = None
-    when: Annotated[None, NotYet("test in the flow's tasks", harmless=(True, "true"))] = None
     stop_after: Annotated[None, NotYet("pause the trigger by hand", harmless=([],))] = None
     fail_on_trigger_error: Annotated[None, NotYet("a failed poll is logged and repeated", harmless=(False,))] = None
     log_to_file: Annotated[None, NotYet("logs are kept in the journal", harmless=(False,))] = None
@@ -162,7 +162,20 @@ class BucketTrigger(TriggerSpec):
         for check in (self._has_destination, self._has_both_keys, self._leaves_prefix, self._keeps_failures):
             if problem := check():
                 raise PydanticCustomError("trigger", "{problem}", {"problem": problem})
+        if self.preserve_path and self.move_to is not None and self.move_to.name is not None:
+            raise misfit("preservePath", "cannot go with moveTo.name", "write the folders into the name: object.path")
+        self._can_gather()
         return self
+
+    def _can_gather(self) -> None:
+        """A batch must be able to hold as many objects as it needs; the objects of a marker are counted as a set."""
+        if self.marked or any(isinstance(limit, Template) for limit in self.limits.values()):
+            return
+        smallest = min(self.limits, key=self.limits.__getitem__)
+        if self.min_objects > self.batch_size:
+            raise misfit(
+                "minObjects", f"{self.min_objects} never fit into a batch of {self.batch_size}", f"raise {smallest}"
+            )
 
     def _has_destination(self) -> str | None:
         if self.action == "MOVE" and (self.move_to is None or self.move_to.key is None):
@@ -197,9 +210,14 @@ class BucketTrigger(TriggerSpec):
         return tuple(move for move in moves if move)
 
     @property
+    def limits(self) -> Mapping[str, int]:
+        """The properties that limit how many new objects go into one execution, by their names in a flow."""
+        return {"maxKeys": self.max_keys}
+
+    @property
     def batch_size(self) -> int:
         """How many new objects at most go into one execution; it never limits the listing (kestra.md D4, D5)."""
-        return self.max_keys
+        return min(self.limits.values())
 
     def connection(self) -> Connection:
         """How to reach the store; only for a spec without templates."""
@@ -230,9 +248,9 @@ class S3Trigger(BucketTrigger):
     force_path_style: Dynamic[bool] = False
 
     @property
-    def batch_size(self) -> int:
-        """The smaller one of *max_keys* and *max_files*."""
-        return min(self.max_keys, self.max_files)
+    def limits(self) -> Mapping[str, int]:
+        """*max_keys* and *max_files*: the smaller one counts."""
+        return {"maxKeys": self.max_keys, "maxFiles": self.max_files}
 
     def connection(self) -> Connection:
         """How to reach the store; only for a spec without templates."""
@@ -288,7 +306,11 @@ def moves_into_itself(spec: BucketTrigger) -> str | None:
     """
     if any(isinstance(value, Template) for value in (spec.bucket, spec.prefix, spec.delimiter)):
         return None
-    known = [to for to in spec.destinations if not isinstance(to.bucket, Template) and not isinstance(to.key, Template)]
+    known = (
+        to
+        for to in spec.destinations
+        if not any(isinstance(part, Template | ObjectTemplate) for part in (to.bucket, to.key))
+    )
     return next((reason for move_to in known if (reason := _comes_back(spec, move_to))), None)
 
 
@@ -309,7 +331,7 @@ def _comes_back(spec: BucketTrigger, move_to: MoveTo) -> str | None:
 def _moves_onto_itself(spec: BucketTrigger, move_to: MoveTo) -> bool:
     """Tell whether source and destination are one folder; no pattern and no delimiter makes sense of that."""
     folder = spec.prefix[: spec.prefix.rfind("/") + 1] if spec.preserve_path else spec.prefix
-    return same_bucket(spec, move_to) and move_to.folder == folder
+    return same_bucket(spec, move_to) and move_to.folder == folder and move_to.name is None
 
 
 def same_bucket(spec: BucketTrigger, move_to: MoveTo) -> bool:
@@ -318,8 +340,10 @@ def same_bucket(spec: BucketTrigger, move_to: MoveTo) -> bool:
 
 
 def destination_watched(spec: BucketTrigger, move_to: MoveTo) -> bool:
-    """Tell whether *move_to* is a folder in the sight of *spec*."""
-    return same_bucket(spec, move_to) and sees(spec, move_to.folder)
+    """
+    Tell whether *move_to* is a folder in the sight of *spec*; where it differs for each object, only each can tell.
+    """
+    return not isinstance(move_to.key, ObjectTemplate) and same_bucket(spec, move_to) and sees(spec, move_to.folder)
 
 
 def sees(spec: BucketTrigger, key: str) -> bool:

@@ -16,7 +16,18 @@ def list_(options: argparse.Namespace) -> int:
         say_json(found)
         return 0
     table(
-        ("TRIGGER", "STATE", "WATCHES", "ACTION", "LAST POLL", "IN CUSTODY", "PARKED", "QUARANTINED", "WAITING"),
+        (
+            "TRIGGER",
+            "STATE",
+            "WATCHES",
+            "ACTION",
+            "LAST POLL",
+            "IN CUSTODY",
+            "PARKED",
+            "QUARANTINED",
+            "BACKLOG",
+            "HELD",
+        ),
         [_row(item) for item in found],
     )
     for item in found:
@@ -44,8 +55,17 @@ def _row(item: dict[str, Any]) -> tuple[str, ...]:
         str(live),
         str(counts.get("PARKED", 0)),
         str(counts.get("QUARANTINED", 0)),
-        "yes" if item["waiting"] else "-",
+        _backlog(item),
+        ", ".join(f"{number} by {rule}" for rule, number in item["held"].items()) or "-",
     )
+
+
+def _backlog(item: dict[str, Any]) -> str:
+    """How many objects were left because of limits, and since when the oldest waits; ``+``: at least that many."""
+    backlog = item["backlog"]
+    if not backlog or not backlog["objects"]:
+        return "yes" if item["waiting"] else "-"
+    return f"{backlog['objects']}{'' if backlog['complete'] else '+'}, oldest {ago(backlog['oldest'])}"
 
 
 def pause(options: argparse.Namespace) -> int:

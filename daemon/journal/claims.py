@@ -1,7 +1,7 @@
 """What a claim is made of, and how a listing and the journal together tell what is new."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tidewaiter.daemon.database import Row
 from tidewaiter.daemon.records import DetectionState, TriggerKey, now, timestamp
@@ -34,12 +34,15 @@ class Arrival:
 class Claim:
     """
     An arrival about to be claimed, with where its action will put it (None: nowhere). *refusal* says why it must not
-    be touched: it is parked, to be seen.
+    be touched: it is parked, to be seen. *captures* are the named parts of its key; a *marker* completes the set it is
+    claimed with, and is not one of its objects.
     """
 
     arrival: Arrival
     destination: tuple[str, str] | None = None
     refusal: str | None = None
+    captures: Mapping[str, str] = field(default_factory=dict)
+    marker: bool = False
 
 
 @dataclass(frozen=True, slots=True)

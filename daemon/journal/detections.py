@@ -1,6 +1,7 @@
 """Claims on objects, and what became of them (reliability.md §3)."""
 
 import itertools
+import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,13 +30,14 @@ class Progress:
 class Standing:
     """
     Where a trigger stands: its unfinished detections, how many executions it has ahead of it, how many failed ones wait
-    to be tried again, and whether it is paused.
+    to be tried again, whether it is paused, and whether its first look is over.
     """
 
     live: list[Detection]
     batches: int
     waiting: int
     paused: bool
+    begun: bool
 
 
 class Detections:
@@ -170,8 +172,9 @@ class Detections:
             live = [_detection(row) for row in tx.all("live_detections", trigger_key=str(trigger))]
             batches = tx.one("live_batches", trigger_key=str(trigger))
             waiting = tx.one("waiting_executions", trigger_key=str(trigger))
-            paused = tx.one("trigger_paused", trigger_key=str(trigger))
-            return Standing(live, _number(batches), _number(waiting), bool(paused and paused["paused"]))
+            status = tx.one("trigger_standing", trigger_key=str(trigger))
+            paused, begun = (bool(status["paused"]), status["begun_at"] is not None) if status else (False, False)
+            return Standing(live, _number(batches), _number(waiting), paused, begun)
 
         return await self._database.read(work)
 
@@ -321,6 +324,8 @@ class Detections:
             "sha256": None,
             "ended_seq": None,
             "error": claim.refusal,
+            "captures": json.dumps(dict(claim.captures), ensure_ascii=False),
+            "marker": int(claim.marker),
             "updated_at": now(),
         }
 
@@ -332,9 +337,14 @@ class Detections:
         return bool(tx.run("close_detection", id=identifier, **values, updated_at=now()))
 
     def _launch(self, tx: Transaction, source: Source, batch_id: str) -> bool:
-        """Create the execution of a batch when none of its objects is still to be read and at least one has been."""
+        """
+        Create the execution of a batch when none of its objects is still to be read and at least one has been. A marker
+        that is left without objects is given back: what comes in their place needs it.
+        """
         count = tx.one("count_batch", batch_id=batch_id)
         if count is None or count["claimed"] or not count["stored"]:
+            if count is not None and not count["claimed"]:
+                self._give_back_marker(tx, batch_id)
             return True
         tx.run(
             "insert_execution",
@@ -350,6 +360,12 @@ class Detections:
             original_id=None,
         )
         return True
+
+    def _give_back_marker(self, tx: Transaction, batch_id: str) -> None:
+        for row in tx.all("batch_markers", batch_id=batch_id):
+            if tx.run("give_back_marker", id=row["id"], ended_seq=self.moment(), updated_at=now()):
+                place = {"bucket": row["bucket"], "object_key": row["object_key"]}
+                tx.run("delete_seen", trigger_key=row["trigger_key"], **place)
 
     def _release(self, tx: Transaction, batch_id: str) -> bool:
         count = tx.one("count_batch", batch_id=batch_id)
@@ -381,4 +397,6 @@ def _fields() -> Iterator[tuple[str, str]]:
 def _detection(row: Row) -> Detection:
     known = set(row.keys())
     values = {name: row[column] for name, column in _fields() if column in known}
-    return Detection(**{**values, "state": DetectionState(values["state"]), "blocked": bool(values.get("blocked"))})
+    flags = {"blocked": bool(values.get("blocked")), "marker": bool(values.get("marker"))}
+    captures = json.loads(values.get("captures") or "{}")
+    return Detection(**{**values, **flags, "captures": captures, "state": DetectionState(values["state"])})

@@ -53,6 +53,10 @@ class Triggers:
         """Stop or resume looking for new objects; what is in custody goes on. Survives restarts."""
         await self._database.write(lambda tx: tx.run("pause_trigger", trigger_key=str(trigger), paused=int(paused)))
 
+    async def begin(self, trigger: TriggerKey) -> None:
+        """Note that the first look of a trigger is over; only the first call counts."""
+        await self._database.write(lambda tx: tx.run("begin_trigger", trigger_key=str(trigger), begun_at=now()))
+
     async def report(
         self, trigger: TriggerKey, cause: str | None, message: str | None = None, hint: str | None = None
     ) -> None:

@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tidewaiter.config.fields import Duration, Id, Namespace, PositiveDuration, Text, format_duration, parse_duration
+from tidewaiter.config.fields import (
+    Duration,
+    Id,
+    Namespace,
+    PositiveDuration,
+    Size,
+    Text,
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_size,
+)
 
 
 def read(kind: Any, value: Any) -> Any:
@@ -92,3 +103,25 @@ def test_what_is_no_namespace(value: str) -> None:
 def test_the_schema_still_tells_editors_the_pattern() -> None:
     """The message is in words, the JSON Schema has the pattern."""
     assert TypeAdapter(Id).json_schema()["pattern"] == "^[a-zA-Z0-9][a-zA-Z0-9._-]*$"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("12", 12), ("12 B", 12), ("1KB", 1000), ("5 MB", 5_000_000), ("10 MiB", 10 << 20), ("1.5gib", 3 << 29)],
+)
+def test_sizes(text: str, size: int) -> None:
+    """A size is a number of bytes, or of a unit of 1000 or 1024."""
+    assert read(Size, text) == size
+    assert parse_size(format_size(size)) == size
+
+
+@pytest.mark.parametrize("text", ["", "big", "-1", "1 XB", "1,5 MB", "MiB", "٣"])
+def test_anything_else_is_no_size(text: str) -> None:
+    """A refusal quotes the text and shows how it is done."""
+    assert refusal(Size, text) == f"'{text}' is not a size, for example 100, 5 MB or 10 MiB"
+
+
+@pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (1024, "1 KiB"), (1_500_000, "1500 KB")])
+def test_a_size_is_shown_exactly(size: int, text: str) -> None:
+    """The largest unit that divides it, so that two sizes that differ never look alike."""
+    assert format_size(size) == text

@@ -7,7 +7,18 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from tidewaiter.config.errors import ExpressionError, PropertyError
 from tidewaiter.config.fields import PositiveDuration, Text
-from tidewaiter.config.spec import Dynamic, OneOf, Spec, Template, TypedSpec, concrete, has_expression, short_name
+from tidewaiter.config.spec import (
+    Dynamic,
+    ObjectTemplate,
+    OneOf,
+    PerObject,
+    Spec,
+    Template,
+    TypedSpec,
+    concrete,
+    has_expression,
+    short_name,
+)
 
 
 class Inner(Spec):
@@ -25,6 +36,7 @@ class Apple(TypedSpec):
     plain_text: Dynamic[str] = ""
     anything: Dynamic[Any] = None
     inner: Inner | None = None
+    label: PerObject[str | None] = None
     child: TypedSpec | None = None
 
 
@@ -219,3 +231,18 @@ def test_a_rendered_text_that_is_not_quite_json_does_not_fit() -> None:
     """Broken JSON is told as a value that does not fit, not as a crash."""
     with pytest.raises(PropertyError, match="property 'names'"):
         concrete(apple(names="{{ l }}"), rendering(l="[1,"))
+
+
+@pytest.mark.parametrize("text", ["{{ object.key }}", "a/{% if object.size > 3 %}b{% endif %}"])
+def test_what_sees_the_object_survives(text: str) -> None:
+    """An expression over ``object`` has a value for each object only, and is kept until then."""
+    rendered = concrete(apple(label=text, plainText="{{ x }}"), rendering(x="1"))
+    assert (rendered.label, rendered.plain_text) == (ObjectTemplate(text), "1")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("object", "object"), ("{{ x }}", "{{ object }}"), ("{{ objects }}", "{{ objects }}")]
+)
+def test_what_does_not_see_the_object_is_rendered_once(text: str, value: str) -> None:
+    """Text is text, and what an expression gives is never looked at for expressions again."""
+    assert concrete(apple(label=text), rendering(x="{{ object }}")).label == value

@@ -11,7 +11,7 @@ from tidewaiter.daemon.records import LogLine, TaskRun, TaskRunState, TriggerSta
 SUMMARY = {
     "id", "namespace", "flowId", "flowRevision", "state", "trigger", "createdAt", "startedAt", "endedAt", "attempts",
 }  # fmt: skip
-OBJECT = {"uri", "bucket", "key", "etag", "versionId", "size", "lastModified", "changeType", "movedTo"}
+OBJECT = {"uri", "bucket", "key", "etag", "versionId", "size", "lastModified", "changeType", "captures", "movedTo"}
 TASK_RUN = {"id", "taskId", "state", "attempts", "startedAt", "endedAt", "outputs"}
 
 

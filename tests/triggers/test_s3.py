@@ -94,7 +94,7 @@ def test_counts_are_positive(name: str, value: int) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("conditions", [{"type": "io.kestra.plugin.core.condition.Weekend"}]), ("when", "{{ false }}"),
+        ("conditions", [{"type": "io.kestra.plugin.core.condition.Weekend"}]),
         ("stopAfter", ["FAILED"]), ("failOnTriggerError", True), ("logToFile", True), ("workerGroup", {"key": "gpu"}),
         ("minLogLevel", "WARN"), ("stateKey", "mine"), ("stateTtl", "P1D"),
     ],

@@ -11,7 +11,16 @@ import aiohttp
 from tidewaiter.triggers.aws.address import quoted
 from tidewaiter.triggers.aws.errors import Call, s3_name, translated
 from tidewaiter.triggers.aws.multipart import Target, Upload, confirmed_etag, part_ranges
-from tidewaiter.triggers.aws.replies import METADATA, NotS3Error, etag_of, head_of, listing, metadata_of, stored_as
+from tidewaiter.triggers.aws.replies import (
+    METADATA,
+    NotS3Error,
+    date_of,
+    etag_of,
+    head_of,
+    listing,
+    metadata_of,
+    stored_as,
+)
 from tidewaiter.triggers.aws.wire import READ_ATTEMPTS, Body, Reply, Request, Wire
 from tidewaiter.triggers.bucket import (
     BucketError,
@@ -95,7 +104,7 @@ class S3Bucket:
             with translated(call):
                 page = listing(document, self.name)
             token, last = page.token, page.token is None
-            yield Page(page.objects, last)
+            yield Page(page.objects, last, date_of(reply.headers))
 
     async def read(self, listed: S3Object, destination: Path) -> Stored:
         """Download exactly the listed content to *destination*."""

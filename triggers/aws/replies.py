@@ -135,6 +135,14 @@ def etag_of(headers: Mapping[str, str]) -> str:
     return headers.get("ETag", "").strip('"')
 
 
+def date_of(headers: Mapping[str, str]) -> datetime | None:
+    """Give the time of a reply by its sender's clock, to the second (RFC 9110 §6.6.1); None if it does not say."""
+    try:
+        return parsedate_to_datetime(headers["Date"]).astimezone(UTC)
+    except (LookupError, ValueError):
+        return None
+
+
 def head_of(headers: Mapping[str, str]) -> Head:
     """
     Read the headers of a reply to HEAD; *headers* are looked up in any case.

@@ -45,9 +45,9 @@ WHERE trigger_key = :trigger_key AND bucket = :bucket AND object_key >= :first A
 
 -- name: insert_detection
 INSERT INTO detection (id, trigger_key, batch_id, ordinal, flow_revision, bucket, object_key, etag, size, last_modified, version_id,
-                       change_type, action, state, dest_bucket, dest_key, uri, sha256, ended_seq, error, updated_at)
+                       change_type, action, state, dest_bucket, dest_key, uri, sha256, ended_seq, error, captures, marker, updated_at)
 VALUES (:id, :trigger_key, :batch_id, :ordinal, :flow_revision, :bucket, :object_key, :etag, :size, :last_modified, :version_id,
-        :change_type, :action, :state, :dest_bucket, :dest_key, :uri, :sha256, :ended_seq, :error, :updated_at)
+        :change_type, :action, :state, :dest_bucket, :dest_key, :uri, :sha256, :ended_seq, :error, :captures, :marker, :updated_at)
 ON CONFLICT DO NOTHING;
 
 -- name: live_detections
@@ -105,14 +105,14 @@ WHERE id = :id AND state IN ('CLAIMED', 'STORED', 'COPIED');
 UPDATE detection SET batch_id = :new_batch_id, ordinal = 0
 WHERE id = :id AND state = 'CLAIMED' AND EXISTS (
     SELECT 1 FROM detection other WHERE other.batch_id = :batch_id AND other.id <> :id AND other.state <> 'PARKED'
-);
+) AND NOT EXISTS (SELECT 1 FROM detection marker WHERE marker.batch_id = :batch_id AND marker.marker = 1);
 
 -- name: block_detection
 UPDATE detection SET blocked = 1, error = :error, updated_at = :updated_at WHERE id = :id AND state IN ('STORED', 'COPIED');
 
 -- name: count_batch
 SELECT SUM(CASE WHEN state = 'CLAIMED' THEN 1 ELSE 0 END) AS claimed,
-       SUM(CASE WHEN uri IS NOT NULL THEN 1 ELSE 0 END) AS stored,
+       SUM(CASE WHEN uri IS NOT NULL AND marker = 0 THEN 1 ELSE 0 END) AS stored,
        SUM(CASE WHEN state IN ('CLAIMED', 'STORED', 'COPIED') AND blocked = 0 THEN 1 ELSE 0 END) AS waiting
 FROM detection WHERE batch_id = :batch_id;
 
@@ -249,8 +249,8 @@ SELECT * FROM log WHERE execution_id = :execution_id AND line > :after ORDER BY 
 -- name: trigger_status
 SELECT * FROM trigger_status;
 
--- name: trigger_paused
-SELECT paused FROM trigger_status WHERE trigger_key = :trigger_key;
+-- name: trigger_standing
+SELECT paused, begun_at FROM trigger_status WHERE trigger_key = :trigger_key;
 
 -- name: pause_trigger
 INSERT INTO trigger_status (trigger_key, paused) VALUES (:trigger_key, :paused)
