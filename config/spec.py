@@ -7,11 +7,13 @@ A property declared ``Dynamic[T]`` may be written as an expression. Until `concr
 "render once").
 """
 
+import functools
 import json
+import operator
 import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
 from pydantic.alias_generators import to_camel
@@ -138,14 +140,6 @@ class ObjectTemplate:
 
     source: str
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.is_instance_schema(cls)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "string"}
-
 
 def has_expression(text: str) -> bool:
     """Tell whether *text* needs rendering; text without an opening delimiter is returned as is by Kestra, too."""
@@ -174,18 +168,24 @@ class _DynamicMarker:
     Holds the value back as a `Template` while it has expressions; afterwards validates it like the type itself.
 
     Text that looks like JSON is accepted for lists and maps, since Kestra's ``Property<List>`` may be one rendered
-    string.
+    string. *per_object*: a text that looks at ``object`` becomes an `ObjectTemplate`, which `concrete` lets pass.
     """
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_wrap_validator_function(self._validate, handler(source))
+    def __init__(self, *, per_object: bool = False) -> None:
+        self._per_object = per_object
 
-    @staticmethod
-    def _validate(value: Any, inner: Callable[[Any], Any], info: ValidationInfo) -> Any:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        # Nobody writes an ObjectTemplate: errors and the schema for editors speak of the rest of the union.
+        written = [member for member in get_args(source) if member is not ObjectTemplate] if self._per_object else []
+        schema = handler.generate_schema(functools.reduce(operator.or_, written)) if written else handler(source)
+        return core_schema.with_info_wrap_validator_function(self._validate, schema)
+
+    def _validate(self, value: Any, inner: Callable[[Any], Any], info: ValidationInfo) -> Any:
         if isinstance(value, Template | ObjectTemplate):
             return value
         if not (info.context or {}).get("concrete") and any(map(has_expression, _strings(value))):
-            return Template(value)
+            each = self._per_object and isinstance(value, str) and mentions_object(value)
+            return ObjectTemplate(value) if each else Template(value)
         try:
             return inner(value)
         except ValidationError:
@@ -209,21 +209,7 @@ Dynamic = Annotated[T, _DynamicMarker()]
 """``Dynamic[int]``: an int, or an expression that renders to one."""
 
 
-class _PerObjectMarker:
-    """Holds a text back as an `ObjectTemplate` when it looks at ``object``; `concrete` lets that pass."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_wrap_validator_function(self._validate, handler(source))
-
-    @staticmethod
-    def _validate(value: Any, inner: Callable[[Any], Any], info: ValidationInfo) -> Any:
-        written = not (info.context or {}).get("concrete")
-        if written and isinstance(value, str) and mentions_object(value):
-            return ObjectTemplate(value)
-        return inner(value)
-
-
-PerObject = Annotated[T | ObjectTemplate, _DynamicMarker(), _PerObjectMarker()]
+PerObject = Annotated[T | ObjectTemplate, _DynamicMarker(per_object=True)]
 """``PerObject[str]``: text, an expression rendered like any `Dynamic` one, or one that sees ``object``."""
 
 

@@ -43,13 +43,13 @@ def _glob(value: str) -> str:
     return value
 
 
-def _globs(value: Any) -> Any:
+def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
 def _condition(value: str) -> str:
     if value.strip() not in {"true", "false"}:
-        raise PydanticCustomError("condition", "has no expression; write {{{{ object.size > 0 }}}}, or true or false")
+        raise PydanticCustomError("condition", "has no expression; write {how}", {"how": "{{ object.size > 0 }}"})
     return value
 
 
@@ -75,7 +75,10 @@ def _marker_name(value: Any) -> Any:
 
 Regexp = Annotated[str | None, AfterValidator(_regexp)]
 Glob = Annotated[Text, AfterValidator(_glob)]
-Globs = Annotated[tuple[Glob, ...], BeforeValidator(_globs)]
+_ONE_OR_MORE = WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]})
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_one_or_more), _ONE_OR_MORE]
+Globs = Annotated[tuple[Glob, ...], BeforeValidator(_one_or_more), _ONE_OR_MORE]
+Condition = Annotated[Text, AfterValidator(_condition), WithJsonSchema({"type": ["string", "boolean"]})]
 Initial = Annotated[
     Literal["process", "skip"] | datetime,
     BeforeValidator(_initial),
@@ -104,8 +107,8 @@ class RuledTrigger(TriggerSpec):
     max_age: PositiveDuration | None = None
     min_size: Size | None = None
     max_size: Size | None = None
-    storage_class: Globs = ()
-    when: PerObject[Annotated[Text, AfterValidator(_condition)] | None] = None
+    storage_class: Texts = ()
+    when: PerObject[Condition | None] = None
     initial: Initial = "process"
     order: Literal["key", "lastModified"] = "key"
     group_by: str | None = None
