@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tidewaiter.config.errors import Problem
-from tidewaiter.config.spec import Template
+from tidewaiter.config.spec import ObjectTemplate, Template
 from tidewaiter.triggers.keys import basename, literal_ends
 from tidewaiter.triggers.s3 import BucketTrigger, Filter
 
@@ -77,17 +77,17 @@ class Reach:
 def reach(spec: BucketTrigger, place: Place) -> Reach | None:
     """Give the reach of *spec*, None while an expression keeps its bucket or its choice of keys open."""
     endpoint = spec.connection().endpoint_url
-    choosing = (spec.bucket, endpoint, spec.delimiter, spec.regexp, spec.filter, spec.action)
+    choosing = (spec.bucket, endpoint, spec.delimiter, spec.regexp, spec.pattern, spec.filter, spec.action)
     if any(isinstance(value, Template) for value in choosing):
         return None
     watched = Folder(_endpoint(endpoint), spec.bucket, *_known(spec.prefix))
-    head, tail = literal_ends(spec.regexp) if spec.regexp else ("", "")
+    heads, tails = zip(*_literal_ends(spec), strict=True)
     return Reach(
         place=place,
         watched=watched,
         delimiter=spec.delimiter or "",
-        head=max(head, watched.prefix, key=len),
-        tail=tail,
+        head=max(watched.prefix, *heads, key=len),
+        tail=max(*tails, key=len),
         kind=spec.filter,
         action=spec.action,
         removes=spec.removes,
@@ -97,10 +97,18 @@ def reach(spec: BucketTrigger, place: Place) -> Reach | None:
     )
 
 
+def _literal_ends(spec: BucketTrigger) -> Iterator[tuple[str, str]]:
+    """Give how every key begins and ends, by each of the rules that say so."""
+    yield literal_ends(spec.regexp) if spec.regexp else ("", "")
+    pattern = spec.pattern or ""
+    yield (pattern.partition("{")[0], pattern.rpartition("}")[2]) if "{" in pattern else ("", "")
+
+
 def _targets(spec: BucketTrigger, endpoint: str) -> Iterator[Folder]:
     for move in spec.destinations:
         if not isinstance(move.bucket, Template):
-            prefix, exact = _known(move.key) if isinstance(move.key, Template) else (move.folder, True)
+            each = isinstance(move.key, ObjectTemplate)
+            prefix, exact = _known(move.key) if isinstance(move.key, Template) else (move.folder, not each)
             yield Folder(endpoint, move.bucket or spec.bucket, prefix, exact)
 
 

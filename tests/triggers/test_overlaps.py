@@ -165,3 +165,10 @@ def test_what_follows_an_execution_removes_and_moves_as_well() -> None:
     circle = between(trigger("demo.a/in", onFailure=bad), moving("b", "bad/", "raw/"))
     assert circle
     assert "s3://harbour/bad/" in circle.message
+
+
+def test_patterns_keep_triggers_apart() -> None:
+    """Keys that begin or end differently are no one's in common."""
+    csv, json = ({"pattern": f"raw/{{name}}.{kind}"} for kind in ("csv", "json"))
+    assert between(trigger("demo.a/in", **csv), trigger("demo.b/in", **json)) is None
+    assert between(trigger("demo.a/in", **csv), trigger("demo.b/in", pattern="raw/{day}-{name}.csv"))
