@@ -14,6 +14,7 @@ from tidewaiter.triggers.bucket import Bucket, Page
 from tidewaiter.triggers.manifests import Manifests
 from tidewaiter.triggers.rules import Found, Kind, Rules
 from tidewaiter.triggers.s3 import BucketTrigger
+from tidewaiter.triggers.settle import REMOVING
 
 _log = structlog.get_logger("tidewaiter.claimer")
 _WHOLE_PAGE = 1000
@@ -54,8 +55,8 @@ class Claimer:
             await self.detections.remember(self.trigger, page.objects)
 
     def _page_size(self, gathering: Gathering) -> int:
-        """Without an action known keys stay, and news may be anywhere; else what is listed first is what comes next."""
-        if self.rules.spec.action == "NONE" or gathering.needs_all:
+        """Where known keys stay, news may be anywhere; else what is listed first is what comes next."""
+        if self.rules.spec.action not in REMOVING or gathering.needs_all:
             return _WHOLE_PAGE
         return min(_WHOLE_PAGE, max(100, 2 * gathering.wanted))
 

@@ -17,8 +17,17 @@ from tidewaiter.daemon.journal.detections import Detections
 from tidewaiter.daemon.records import Detection, DetectionState
 from tidewaiter.daemon.storage import Storage
 from tidewaiter.triggers import settle
-from tidewaiter.triggers.bucket import Bucket, Capabilities, ObjectChangedError, ObjectGoneError, Removal, Stored
+from tidewaiter.triggers.bucket import (
+    AS_IT_IS,
+    Bucket,
+    Capabilities,
+    ObjectChangedError,
+    ObjectGoneError,
+    Removal,
+    Stored,
+)
 from tidewaiter.triggers.s3 import BucketTrigger
+from tidewaiter.triggers.tags import tag
 
 MANIFEST = "manifest.json"
 
@@ -57,6 +66,9 @@ class Custody:
 
     async def _settle(self, detection: Detection) -> None:
         """Do the action, now that the execution exists and the bytes are here."""
+        if detection.state is DetectionState.STORED and detection.action == "TAG":
+            await self._tag(detection)
+            return
         if detection.state is DetectionState.STORED and detection.action == "MOVE":
             await self._archive(detection)
             detection = await self._current(detection)
@@ -94,7 +106,7 @@ class Custody:
             detection.dest_bucket or detection.bucket,
             detection.dest_key or "",
             self.trigger.on_conflict,
-            self.trigger.move_to.encryption if self.trigger.move_to else None,
+            self.trigger.move_to.properties if self.trigger.move_to else AS_IT_IS,
         )
         archived = await settle.archive(self.bucket, detection.object, copy, move, capabilities=self.capabilities)
         await self.detections.copied(detection, archived.bucket, archived.key, archived.etag)
@@ -105,8 +117,15 @@ class Custody:
             detection.object,
             self.capabilities,
             allow_unconditional=self.trigger.allow_unconditional_delete,
+            keep_versions=self.trigger.keep_versions,
         )
         await self.detections.done(detection, removed=removal is not Removal.REPLACED)
+
+    async def _tag(self, detection: Detection) -> None:
+        """Tag the content in custody where it is; it stays known, so that it does not start another execution."""
+        missed = await tag(self.bucket, detection.object, self.trigger.tags or {})
+        remark = f"not tagged: the object was {missed.value.replace('_', ' ')}" if missed else None
+        await self.detections.done(detection, removed=missed is Removal.ALREADY_GONE, remark=remark)
 
 
 def _make_room(temporary: Path) -> None:
@@ -124,7 +143,18 @@ def _manifest(source: Source, detection: Detection, stored: Stored) -> dict[str,
     Everything needed to make the detection's row again from disk (reliability.md §3.4, C15), and to archive from our
     own copy.
     """
-    passing = {"state", "attempts", "next_try", "action_since", "error", "blocked", "uri", "sha256", "version_id"}
+    passing = {
+        "state",
+        "attempts",
+        "next_try",
+        "action_since",
+        "error",
+        "blocked",
+        "uri",
+        "sha256",
+        "version_id",
+        "dest_etag",
+    }
     row = {name: value for name, value in asdict(detection).items() if name not in passing}
     made = {"trigger_type": source.trigger_type, "execution_id": detection.execution_id}
     return {**row, **made, "stored": asdict(stored)}

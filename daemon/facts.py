@@ -38,4 +38,5 @@ def _capabilities(seen: Capabilities) -> Mapping[str, object]:
         "versioning": seen.versioning,
         "server": seen.server,
         "detail": seen.detail,
+        "keys": list(seen.keys),
     }

@@ -37,7 +37,7 @@ from tidewaiter.triggers.bucket import (
 from tidewaiter.triggers.manifests import Manifests
 from tidewaiter.triggers.rules import Rules
 from tidewaiter.triggers.s3 import BucketTrigger, moves_into_itself
-from tidewaiter.triggers.settle import check_capabilities
+from tidewaiter.triggers.settle import REMOVING, check_capabilities
 
 _log = structlog.get_logger("tidewaiter.intake")
 _POLL = ""
@@ -228,12 +228,18 @@ class Intake:
 
     async def _probe(self, bucket: Bucket, spec: BucketTrigger, live: Sequence[Detection]) -> None:
         """
-        Make sure that the action is safe on this store; without one, also of earlier claims, there is nothing to ask.
+        Make sure that the action is safe on this store; if none removes, also of earlier claims, there is nothing to
+        ask.
         """
-        if spec.removes or any(detection.action != "NONE" for detection in live):
+        if spec.removes or any(detection.action in REMOVING for detection in live):
             self.capabilities = await self.port.probes.of(bucket, spec)
-            action = spec.action if spec.action != "NONE" or not spec.removes else "NONE with onSuccess or onFailure"
-            check_capabilities(action, self.capabilities, allow_unconditional=spec.allow_unconditional_delete)
+        if spec.removes and self.capabilities is not None:
+            check_capabilities(
+                f"action {spec.action}" if spec.action in REMOVING else "what follows an execution",
+                self.capabilities,
+                allow_unconditional=spec.allow_unconditional_delete,
+                keep_versions=spec.keep_versions,
+            )
 
     async def _look(self, bucket: Bucket, source: Source, spec: BucketTrigger, standing: Standing) -> None:
         """
@@ -316,7 +322,7 @@ class Intake:
 
     async def _advance(self, detection: Detection, source: Source, spec: BucketTrigger) -> bool:
         async with self.port.connect(spec.connection(), detection.bucket) as bucket:
-            asked = detection.action != "NONE"
+            asked = detection.action in REMOVING
             capabilities = await self.port.probes.of(bucket, spec) if asked else _NOTHING
             custody = Custody(source, spec, bucket, capabilities, self.port.journal.detections, self.port.storage)
             # Where a copy cannot refuse to overwrite, two of ours must not look at one destination at the same time.

@@ -119,9 +119,9 @@ class Detection:
     One object seen by one trigger, from claim to settlement.
 
     *etag*, *version_id* and *last_modified* are its identity; *batch_id* groups the objects of one execution,
-    *execution_id* follows from it. *blocked* says that the action failed so long that the execution was let go before
-    it (ACTION_BLOCKED). *captures* are the named parts of its key; a *marker* is no object of its execution: it was
-    there to complete the set.
+    *execution_id* follows from it. *dest_etag* is that of the archived copy, once there is one. *blocked* says that the
+    action failed so long that the execution was let go before it (ACTION_BLOCKED). *captures* are the named parts of
+    its key; a *marker* is no object of its execution: it was there to complete the set.
     """
 
     id: str

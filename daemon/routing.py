@@ -19,7 +19,7 @@ from tidewaiter.daemon.probes import Probes
 from tidewaiter.daemon.records import Detection, Place, Route, RoutePurpose, RouteState, parse_timestamp
 from tidewaiter.daemon.storage import Storage
 from tidewaiter.triggers import settle
-from tidewaiter.triggers.bucket import Bucket, BucketError, Connect, Removal, S3Object
+from tidewaiter.triggers.bucket import AS_IT_IS, Bucket, BucketError, Connect, Removal, S3Object
 from tidewaiter.triggers.rules import Rules
 from tidewaiter.triggers.s3 import BucketTrigger, MoveTo, Outcome
 
@@ -70,20 +70,20 @@ class Routing:
             return
         source = place or Place(detection.bucket, detection.key, detection.etag)
         async with self.connect(self._trigger.connection(), source.bucket) as bucket:
-            archived = await self._copy(bucket, detection, source, target)
+            archived = await self._copy(bucket, route, detection, source, target)
             if route.purpose is RoutePurpose.FAILURE:
                 await self._explain(bucket, route, detection, archived)
         await self.journal.routes.placed(route, Place(archived.bucket, archived.key, archived.etag))
 
     async def _copy(
-        self, bucket: Bucket, detection: Detection, source: Place, target: tuple[str, str]
+        self, bucket: Bucket, route: Route, detection: Detection, source: Place, target: tuple[str, str]
     ) -> settle.Archived:
         file = self.storage.path(detection.uri or "")
         own = settle.Custody(detection.id, file, stored_of(file, detection))
-        home = target == (detection.bucket, detection.key)
-        encryption = None if home or not self._trigger.move_to else self._trigger.move_to.encryption
+        outcome = self._outcome(route)
+        properties = outcome.move_to.properties if outcome and outcome.move_to else AS_IT_IS
         # Driven in again, an object must have its own name, or it would not be what the trigger looks for.
-        move = settle.Move(*target, "fail" if home else self._trigger.on_conflict, encryption)
+        move = settle.Move(*target, self._trigger.on_conflict if outcome else "identical", properties)
         capabilities = await self.probes.of(bucket, self._trigger)
         return await settle.archive(bucket, _listed(detection, source), own, move, capabilities=capabilities)
 
@@ -189,7 +189,8 @@ class Routing:
         listed = S3Object(place.bucket, place.key, now.etag, now.size, now.last_modified, now.version_id)
         capabilities = await self.probes.of(bucket, self._trigger)
         allowed = self._trigger.allow_unconditional_delete
-        return await settle.remove(bucket, listed, capabilities, allow_unconditional=allowed)
+        keep = self._trigger.keep_versions
+        return await settle.remove(bucket, listed, capabilities, allow_unconditional=allowed, keep_versions=keep)
 
 
 def _listed(detection: Detection, place: Place) -> S3Object:

@@ -73,7 +73,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A downloaded or uploaded content: its length, our own SHA-256 over all of it, and what the store said of it."""
+    """
+    A downloaded content: its length, our own SHA-256 over all of it, and what the store said of it.
+
+    *headers* are the others that describe it (Cache-Control, Content-Disposition, Content-Encoding, Content-Language,
+    Expires), by their names in lower case. *read_at* is the store's own clock at the download (its ``Date``), UTC
+    ISO-8601 with a resolution of one second; None where it did not tell.
+    """
 
     size: int
     sha256: str
@@ -81,6 +87,9 @@ class Stored:
     version_id: str | None = None
     content_type: str | None = None
     metadata: Mapping[str, str] | None = None
+    headers: Mapping[str, str] | None = None
+    tags: Mapping[str, str] | None = None
+    read_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +111,34 @@ class Encryption:
     kms_key_id: str | None = None
 
 
-OnConflict = Literal["fail", "suffix", "overwrite"]
-"""What to do when the destination of a move holds other content: see `settle.archive`."""
+@dataclass(frozen=True, slots=True)
+class ObjectProperties:
+    """
+    How an archived copy is to differ from its object. What is None is left to the bucket; *tags* and *metadata* are
+    added to the object's own, and win over those of the same name.
+    """
+
+    encryption: Encryption | None = None
+    storage_class: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+AS_IT_IS = ObjectProperties()
+
+
+@dataclass(frozen=True, slots=True)
+class MultipartUpload:
+    """A multipart upload that was begun at *initiated* (UTC) and neither completed nor aborted yet."""
+
+    bucket: str
+    key: str
+    upload_id: str
+    initiated: datetime
+
+
+OnConflict = Literal["fail", "suffix", "overwrite", "identical"]
+"""What to do when the destination of a move is taken: see `settle.Move`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +148,8 @@ class Capabilities:
 
     *delete_if_match*: DELETE evaluates ``If-Match``; *copy_source_if_match*: COPY evaluates the source's;
     *copy_if_none_match*: COPY and PUT evaluate the destination's; *versioning*: the bucket keeps versions, so a DELETE
-    can name one. *detail* says what was seen.
+    can name one. *keys* are the kinds of odd keys that do not come back from a listing as they were written (see
+    `probe.ODD_KEYS`). *detail* says what was seen.
     """
 
     delete_if_match: bool
@@ -122,6 +158,7 @@ class Capabilities:
     versioning: bool
     server: str = ""
     detail: str = ""
+    keys: tuple[str, ...] = ()
 
 
 class Removal(Enum):
@@ -130,6 +167,14 @@ class Removal(Enum):
     REMOVED = "removed"
     ALREADY_GONE = "already_gone"
     REPLACED = "replaced"
+
+
+@dataclass(frozen=True, slots=True)
+class Marking:
+    """What a conditional DELETE without a version did, and the version id of the delete marker that it left, if any."""
+
+    removal: Removal
+    marker: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +227,7 @@ class Bucket(Protocol):
 
         Pinned by ``If-Match`` (and the version id, if any); length and SHA-256 are taken to the end of the body. A file
         that is already there is replaced, so repeating an interrupted download is harmless; a symbolic link is refused.
+        Where the reply tells of tags (``x-amz-tagging-count``), they are read, too.
 
         Raises:
             ObjectChangedError: the key holds other content now.
@@ -193,13 +239,23 @@ class Bucket(Protocol):
         """Ask for the current object at *key*, here or in another *bucket* of the store; None if there is none."""
 
     async def copy(
-        self, source: S3Object, bucket: str, key: str, *, encryption: Encryption | None = None, overwrite: bool = False
+        self,
+        source: S3Object,
+        bucket: str,
+        key: str,
+        *,
+        properties: ObjectProperties = AS_IT_IS,
+        overwrite: bool = False,
+        like: Stored | None = None,
     ) -> str:
         """
         Copy exactly the listed content to *bucket*/*key* and give the copy's ETag.
 
         Sends the source's ETag as a condition, and ``If-None-Match: *`` for the destination unless *overwrite*. An
         error inside a 200 is an error. Objects over 5 GB are copied in parts, each with the condition.
+
+        The copy keeps what describes the object, its metadata and tags among it. Where *properties* add to these the
+        whole set is sent, so *like*, the download of this content, must tell what the object's own are.
 
         Raises:
             ObjectChangedError: the source holds other content now.
@@ -213,14 +269,14 @@ class Bucket(Protocol):
         bucket: str,
         key: str,
         *,
-        encryption: Encryption | None = None,
+        properties: ObjectProperties = AS_IT_IS,
         overwrite: bool = False,
         like: Stored | None = None,
     ) -> str | None:
         """
         Store the local file at *bucket*/*key*, with ``If-None-Match: *`` unless *overwrite*, and give its ETag.
 
-        The object gets the content type and metadata of *like*, the download it stands for.
+        The object gets all that describes *like*, the download it stands for, with *properties* on top.
 
         Raises:
             DestinationExistsError: the destination key is taken.
@@ -237,11 +293,45 @@ class Bucket(Protocol):
         harmless.
         """
 
+    async def mark_deleted(self, listed: S3Object) -> Marking:
+        """
+        On a versioned bucket, put a delete marker over exactly the listed content: DELETE with ``If-Match`` and without
+        a version id, which is left out if *listed* has one.
+
+        Safe to repeat where the store evaluates the condition: under a marker there is nothing that matches.
+        """
+
     async def delete_unconditionally(self, key: str) -> None:
         """
         Remove whatever is at *key*. Only for stores without conditions, right after `head`, and for our own probe
         objects.
         """
+
+    async def tags(self, key: str, *, version_id: str | None = None) -> dict[str, str]:
+        """
+        Give the tags of the object at *key*, or of one version of it (GetObjectTagging).
+
+        Raises:
+            ObjectGoneError: there is no such object or version.
+            BucketError: *cause* ``NotImplemented``: the store has no tags, and gave the object itself.
+        """
+
+    async def set_tags(self, key: str, tags: Mapping[str, str], *, version_id: str | None = None) -> None:
+        """
+        Replace all tags of the object at *key*, or of one version of it (PutObjectTagging, which takes no condition).
+
+        Call `tags` first and only go on if it succeeds: a store that does not know tags takes this request for an
+        upload and replaces the object by it (seen on ``rclone serve s3``).
+
+        Raises:
+            ObjectGoneError: there is no such object or version.
+        """
+
+    def uploads(self, prefix: str, *, bucket: str | None = None) -> AsyncIterator[MultipartUpload]:
+        """Give the unfinished multipart uploads to keys below *prefix*, here or in another *bucket* of the store."""
+
+    async def abort_upload(self, upload: MultipartUpload) -> None:
+        """Throw away an unfinished multipart upload with its parts. One that is no longer there is no error."""
 
     async def versioning(self) -> bool:
         """Tell whether the bucket keeps versions (GetBucketVersioning says Enabled)."""

@@ -1,5 +1,6 @@
 """The triggers that watch a bucket: `aws.s3.Trigger` and `minio.Trigger` (kestra.md §1.1, §1.2)."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -9,10 +10,11 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tidewaiter.config.fields import PositiveDuration
 from tidewaiter.config.spec import Dynamic, ObjectTemplate, PerObject, Spec, Template, misfit
-from tidewaiter.triggers.bucket import Connection, Encryption, OnConflict
+from tidewaiter.triggers import tags
+from tidewaiter.triggers.bucket import Connection, Encryption, ObjectProperties, OnConflict
 from tidewaiter.triggers.ruled import RuledTrigger
 
-Action = Literal["MOVE", "DELETE", "NONE"]
+Action = Literal["MOVE", "DELETE", "TAG", "NONE"]
 Filter = Literal["FILES", "DIRECTORY", "BOTH"]
 On = Literal["CREATE", "UPDATE", "CREATE_OR_UPDATE"]
 
@@ -44,9 +46,31 @@ def _none_if_empty(value: str | None) -> str | None:
     return value or None
 
 
+def _tags(value: dict[str, str]) -> dict[str, str]:
+    if reason := tags.problem(value):
+        raise PydanticCustomError("tags", "{reason}", {"reason": reason})
+    return value
+
+
+def _metadata(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        if not (_METADATA_NAME.fullmatch(name) and _METADATA_VALUE.fullmatch(text)):
+            raise PydanticCustomError("metadata", "{name} cannot be sent as a header: use plain ASCII", {"name": name})
+    if sum(len(name) + len(text) for name, text in value.items()) > _METADATA_BYTES:
+        raise PydanticCustomError("metadata", "S3 takes at most 2 kB of metadata")
+    return value
+
+
+_METADATA_NAME = re.compile(r"[A-Za-z0-9!#$&*+.^_|~-]+")
+_METADATA_VALUE = re.compile(r"[\x20-\x7e]*")
+_METADATA_BYTES = 2048
+
 Optional = Annotated[str | None, AfterValidator(_none_if_empty)]
 Count = Annotated[int, Field(ge=1)]
 Required = Annotated[str, Field(min_length=1)]
+Tags = Annotated[dict[str, str], AfterValidator(_tags)]
+Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
+StorageClass = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 class MoveTo(Spec):
@@ -54,7 +78,8 @@ class MoveTo(Spec):
     Where ``action: MOVE`` puts objects. *key* is a folder, with or without a slash at its end; *bucket* defaults to the
     watched one. *name* is the object's new name. Key and name may look at ``object`` and then differ for each.
 
-    *server_side_encryption* ``AWS_KMS`` takes the key *kms_key_id*, or the account's own without it.
+    *server_side_encryption* ``AWS_KMS`` takes the key *kms_key_id*, or the account's own without it. Tidewaiter's own:
+    *storage_class* of the archived copy, and *tags* and *metadata* that it gets beside those of the object.
     """
 
     bucket: Dynamic[Optional] = None
@@ -62,6 +87,14 @@ class MoveTo(Spec):
     name: PerObject[Optional] = None
     server_side_encryption: Dynamic[Literal["AES256", "AWS_KMS", "NONE"] | None] = None
     kms_key_id: Dynamic[Optional] = None
+    storage_class: Dynamic[StorageClass | None] = None
+    tags: Dynamic[Tags | None] = None
+    metadata: Dynamic[Metadata | None] = None
+
+    @property
+    def properties(self) -> ObjectProperties:
+        """How the archived copy is to differ from the object; only for a spec without templates."""
+        return ObjectProperties(self.encryption, self.storage_class, self.tags or {}, self.metadata or {})
 
     @property
     def encryption(self) -> Encryption | None:
@@ -114,13 +147,14 @@ class BucketTrigger(RuledTrigger):
     URL-encoded and arrive decoded. ``filter: BOTH`` leaves out folder markers (empty objects whose key ends with a
     slash); only ``DIRECTORY`` selects them.
 
-    Tidewaiter's own: *on_conflict* says what to do when another content has the name at the destination (``suffix``:
-    take a free name; the same content is taken as already moved, whatever the policy), *preserve_path* keeps the
-    folders below the folder of *prefix*, *allow_overlap* accepts that other triggers take some of the same objects
-    (`overlaps.conflict`), *allow_unconditional_delete* accepts the risk of a store that cannot delete conditionally
-    (reliability.md §3.7, R2), *prefetch* bounds how many executions are prepared ahead. *on_success* and *on_failure*
-    say where objects go once their execution has ended in SUCCESS or WARNING, or in FAILED after *max_attempts*
-    attempts; with the latter a file beside each object tells what happened.
+    Tidewaiter's own: ``action: TAG`` leaves the object where it is and puts *tags* on it. *on_conflict* says what to do
+    when the destination is taken (``suffix``: take a free name; the same content is taken as already moved, except with
+    ``fail``, see `settle.Move`), *preserve_path* keeps the folders below the folder of *prefix*, *keep_versions* leaves
+    the removed version in a versioned bucket, under a delete marker, *allow_overlap* accepts that other triggers take
+    some of the same objects (`overlaps.conflict`), *allow_unconditional_delete* accepts the risk of a store that cannot
+    delete conditionally (reliability.md §3.7, R2), *prefetch* bounds how many executions are prepared ahead.
+    *on_success* and *on_failure* say where objects go once their execution has ended in SUCCESS or WARNING, or in
+    FAILED after *max_attempts* attempts; with the latter a file beside each object tells what happened.
     """
 
     bucket: Dynamic[Required]
@@ -138,7 +172,9 @@ class BucketTrigger(RuledTrigger):
     region: Dynamic[Optional] = None
 
     allow_overlap: bool = False
+    tags: Dynamic[Tags | None] = None
     allow_unconditional_delete: bool = False
+    keep_versions: bool = False
     on_conflict: OnConflict = "suffix"
     preserve_path: bool = False
     prefetch: Count | None = None
@@ -159,7 +195,8 @@ class BucketTrigger(RuledTrigger):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        for check in (self._has_destination, self._has_both_keys, self._leaves_prefix, self._keeps_failures):
+        checks = (self._has_destination, self._has_tags, self._removes, self._has_both_keys, self._leaves_prefix)
+        for check in (*checks, self._keeps_failures):
             if problem := check():
                 raise PydanticCustomError("trigger", "{problem}", {"problem": problem})
         if self.preserve_path and self.move_to is not None and self.move_to.name is not None:
@@ -180,6 +217,18 @@ class BucketTrigger(RuledTrigger):
     def _has_destination(self) -> str | None:
         if self.action == "MOVE" and (self.move_to is None or self.move_to.key is None):
             return "action MOVE needs a destination: add 'moveTo: {key: archive/}'"
+        return None
+
+    def _has_tags(self) -> str | None:
+        if isinstance(self.action, Template) or (self.action == "TAG") is bool(self.tags):
+            return None
+        if self.action == "TAG":
+            return "action TAG needs tags: add 'tags: {state: taken}'"
+        return f"tags belong to action TAG, not {self.action}; those of an archived copy are 'moveTo: {{tags: …}}'"
+
+    def _removes(self) -> str | None:
+        if self.keep_versions and not self.removes and isinstance(self.action, str):
+            return f"keepVersions belongs to what removes objects; {self.action} removes nothing: leave it out"
         return None
 
     def _has_both_keys(self) -> str | None:

@@ -7,21 +7,28 @@ content and its execution are durable here; nothing in this module may run earli
 
 import re
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from tidewaiter.triggers.bucket import (
+    AS_IT_IS,
     Bucket,
     BucketError,
     Capabilities,
     DestinationExistsError,
-    Encryption,
+    Head,
     ObjectChangedError,
     ObjectGoneError,
+    ObjectProperties,
     OnConflict,
     Removal,
     S3Object,
     Stored,
 )
+from tidewaiter.triggers.tags import merged
+
+REMOVING = frozenset({"MOVE", "DELETE"})
+"""The actions that take an object away from where it was; only they ask something of the store."""
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -38,16 +45,17 @@ class Custody:
 @dataclass(frozen=True, slots=True)
 class Move:
     """
-    Where an object is to be archived.
+    Where an object is to be archived, and how the copy is to differ from it.
 
-    *on_conflict* decides when other content is there: ``suffix`` stores beside it with ``~`` and the detection's id
-    before the extension, ``fail`` refuses, ``overwrite`` replaces it.
+    *on_conflict* decides when the destination is taken. Other content there: ``suffix`` stores beside it with ``~`` and
+    the detection's id before the extension, ``overwrite`` replaces it, ``identical`` and ``fail`` refuse. The same
+    content there counts as archived, except with ``fail``, if it was there before the object was taken into custody.
     """
 
     bucket: str
     key: str
     on_conflict: OnConflict = "suffix"
-    encryption: Encryption | None = None
+    properties: ObjectProperties = AS_IT_IS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +67,30 @@ class Archived:
     etag: str | None
 
 
-def check_capabilities(action: str, capabilities: Capabilities, *, allow_unconditional: bool) -> None:
+def check_capabilities(
+    what: str, capabilities: Capabilities, *, allow_unconditional: bool, keep_versions: bool = False
+) -> None:
     """
-    Make sure before anything is taken that *action* can be done without destroying other content (reliability.md §3.3).
+    Make sure before anything is taken that *what*, which removes objects, can be done without destroying other content
+    (reliability.md §3.3).
 
     Raises:
-        BucketError: the store can neither delete conditionally nor by version, and the author did not accept that risk.
+        BucketError: the store can neither delete conditionally nor by version, and the author did not accept that risk;
+            or with *keep_versions* it cannot mark exactly one content as deleted, which no consent replaces.
     """
-    safe = capabilities.versioning or capabilities.delete_if_match or allow_unconditional
-    if action != "NONE" and not safe:
+    if keep_versions and not (capabilities.versioning and capabilities.delete_if_match):
+        lacks = "does not honour If-Match on DELETE" if capabilities.versioning else "keeps no versions"
         raise BucketError(
-            f"action {action} is not safe on this store: it does not honour If-Match on DELETE and keeps no versions",
+            f"'keepVersions: true' is not possible on this bucket: it {lacks}",
+            "remove 'keepVersions', so that exactly the version in custody is removed"
+            if capabilities.versioning
+            else "turn on versioning for the bucket, or remove 'keepVersions'",
+            cause="NoDeleteMarkers",
+        )
+    safe = capabilities.versioning or capabilities.delete_if_match or allow_unconditional
+    if not safe:
+        raise BucketError(
+            f"{what} is not safe on this store: it does not honour If-Match on DELETE and keeps no versions",
             "turn on versioning for the bucket, use action NONE, or accept with 'allowUnconditionalDelete: true' "
             "that an object overwritten in the moment of its removal is lost",
             cause="UnsafeDelete",
@@ -84,23 +105,27 @@ async def archive(
 
     Copies inside the store where that is certain to copy this content; else, or when the source was replaced or removed
     meanwhile, uploads the file. A destination that holds the same content is taken as done: it is our own copy from
-    before a crash. Repeating therefore finds its copy again, under the suffix, too.
+    before a crash. Repeating therefore finds its copy again, under the suffix, too. With ``fail`` it is ours only if it
+    is not older than our download, by the store's clock alone (`Stored.read_at`); where the store does not tell the
+    time, ``fail`` is ``identical``.
 
     Raises:
-        DestinationExistsError: other content is there and *on_conflict* is ``fail``.
-        BucketError: the store refused; nothing was changed.
+        DestinationExistsError: the destination is taken, and *on_conflict* is ``fail`` or ``identical``, or the name
+            with the suffix is taken, too.
+        BucketError: the store refused, or there would be too many tags; nothing was changed.
     """
-    archived = await _archive_at(bucket, listed, custody, move, capabilities=capabilities)
-    if archived is None and move.on_conflict == "suffix":
-        beside = replace(move, key=suffixed(move.key, custody.id))
-        archived = await _archive_at(bucket, listed, custody, beside, capabilities=capabilities)
-    if archived is None:
-        raise DestinationExistsError(
-            f"cannot archive {listed.key!r}: other content is at {move.key!r} in bucket '{move.bucket}'",
-            "move that object away, or choose onConflict: suffix",
-            cause="DestinationExists",
-        )
-    return archived
+    merged(custody.stored.tags or {}, move.properties.tags, listed.key)
+    names = [move.key, *([suffixed(move.key, custody.id)] if move.on_conflict == "suffix" else [])]
+    for name in names:
+        there = replace(move, key=name)
+        if archived := await _archive_at(bucket, listed, custody, there, capabilities=capabilities):
+            return archived
+    hint = "move that object away" if move.on_conflict == "suffix" else "move it away, or choose onConflict: suffix"
+    raise DestinationExistsError(
+        f"cannot archive {listed.key!r}: an object is at {' and at '.join(map(repr, names))} in bucket '{move.bucket}'",
+        hint,
+        cause="DestinationExists",
+    )
 
 
 def suffixed(key: str, identity: str) -> str:
@@ -111,10 +136,18 @@ def suffixed(key: str, identity: str) -> str:
 
 
 async def remove(
-    bucket: Bucket, listed: S3Object, capabilities: Capabilities, *, allow_unconditional: bool = False
+    bucket: Bucket,
+    listed: S3Object,
+    capabilities: Capabilities,
+    *,
+    allow_unconditional: bool = False,
+    keep_versions: bool = False,
 ) -> Removal:
     """
     Remove exactly the content in custody from its source, by the strongest means there is (reliability.md §3.3).
+
+    With *keep_versions* its version stays, under a delete marker: made only while that content is the current one, so
+    that it never hides a newer one. Identical bytes that were uploaded again since count as the same (R1).
 
     *listed* carries the version id its download told (`Stored.version_id`), if any: on a versioned bucket that version
     is removed and no other. The version ``null`` is exact only while versioning is on: when suspended, each upload
@@ -123,12 +156,23 @@ async def remove(
     Raises:
         BucketError: no safe means, see `check_capabilities`.
     """
+    if keep_versions:
+        check_capabilities("DELETE", capabilities, allow_unconditional=False, keep_versions=True)
+        return await _mark(bucket, listed)
     if listed.version_id and (listed.version_id != "null" or capabilities.versioning):
         return await bucket.delete(listed)
     if capabilities.delete_if_match:
         return await bucket.delete(replace(listed, version_id=None))
     check_capabilities("DELETE", replace(capabilities, versioning=False), allow_unconditional=allow_unconditional)
     return await _remove_after_look(bucket, listed)
+
+
+async def _mark(bucket: Bucket, listed: S3Object) -> Removal:
+    marking = await bucket.mark_deleted(listed)
+    # Under a marker, as our own from before a crash, some stores say 412, too: it is gone only if nothing is there.
+    if marking.removal is Removal.REPLACED and await bucket.head(listed.key) is None:
+        return Removal.ALREADY_GONE
+    return marking.removal
 
 
 async def _remove_after_look(bucket: Bucket, listed: S3Object) -> Removal:
@@ -162,7 +206,9 @@ async def _archive_at(
 async def _copy_or_upload(bucket: Bucket, listed: S3Object, custody: Custody, move: Move) -> str | None:
     overwrite = move.on_conflict == "overwrite"
     try:
-        return await bucket.copy(listed, move.bucket, move.key, encryption=move.encryption, overwrite=overwrite)
+        return await bucket.copy(
+            listed, move.bucket, move.key, properties=move.properties, overwrite=overwrite, like=custody.stored
+        )
     except (ObjectChangedError, ObjectGoneError):
         return await _upload(bucket, custody, move)
 
@@ -172,18 +218,26 @@ async def _upload(bucket: Bucket, custody: Custody, move: Move) -> str | None:
         custody.file,
         move.bucket,
         move.key,
-        encryption=move.encryption,
+        properties=move.properties,
         overwrite=move.on_conflict == "overwrite",
         like=custody.stored,
     )
 
 
 async def _already_there(bucket: Bucket, stored: Stored, move: Move) -> Archived | None:
-    """Tell whether the destination holds the same content: by ETag where that is a plain MD5, else by reading it."""
+    """
+    Tell whether the destination holds the same content, and one that *move* accepts: by ETag where that is a plain MD5,
+    else by reading it.
+    """
     there = await bucket.head(move.key, bucket=move.bucket)
-    if there is None or there.size != stored.size:
+    if there is None or there.size != stored.size or (move.on_conflict == "fail" and _was_before(stored, there)):
         return None
     same = bool(_MD5.fullmatch(there.etag)) and there.etag == stored.etag
     if same or (await bucket.download_digest(move.bucket, move.key)).sha256 == stored.sha256:
         return Archived(move.bucket, move.key, there.etag)
     return None
+
+
+def _was_before(stored: Stored, there: Head) -> bool:
+    """Tell whether *there* is older than our download. Both times are the store's, in whole seconds."""
+    return stored.read_at is not None and there.last_modified < datetime.fromisoformat(stored.read_at)

@@ -240,11 +240,14 @@ class Detections:
             await self._database.write(lambda tx: tx.run("copy_detection", id=detection.id, **copy, updated_at=now()))
         )
 
-    async def done(self, detection: Detection, *, removed: bool) -> bool:
-        """→ DONE, letting the execution go. *removed*: the key is free now, so whatever comes there next is new."""
+    async def done(self, detection: Detection, *, removed: bool, remark: str | None = None) -> bool:
+        """
+        → DONE, letting the execution go. *removed*: the key is free now, so whatever comes there next is new. *remark*
+        is kept with it: what its action could not do, and need not any more.
+        """
 
         def work(tx: Transaction) -> bool:
-            won = tx.run("finish_detection", id=detection.id, ended_seq=self.moment(), updated_at=now())
+            won = tx.run("finish_detection", id=detection.id, remark=remark, ended_seq=self.moment(), updated_at=now())
             if won and removed:
                 tx.run("delete_seen", trigger_key=detection.trigger, bucket=detection.bucket, object_key=detection.key)
             return bool(won) and self._release(tx, detection.batch_id)

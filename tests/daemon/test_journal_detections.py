@@ -159,8 +159,9 @@ async def test_closing_does_not_touch_what_is_stored(intake: Intake, journal: Jo
 async def test_copying_wins_once_and_remembers_where(intake: Intake, journal: Journal) -> None:
     """STORED → COPIED happens one time, with the destination."""
     detection = await stored(intake)
-    assert [await journal.detections.copied(detection, "archive", "x", "e1") for _ in range(2)] == [True, False]
-    assert ((now := await intake.now(detection)).dest_bucket, now.dest_key) == ("archive", "x")
+    assert [await journal.detections.copied(detection, "archive", "x", "e-2") for _ in range(2)] == [True, False]
+    now = await intake.now(detection)
+    assert (now.dest_bucket, now.dest_key, now.dest_etag) == ("archive", "x", "e-2")
 
 
 async def test_done_wins_once_and_lets_the_execution_go(intake: Intake, journal: Journal) -> None:
@@ -168,6 +169,13 @@ async def test_done_wins_once_and_lets_the_execution_go(intake: Intake, journal:
     detection = await stored(intake)
     assert [await journal.detections.done(detection, removed=True) for _ in range(2)] == [True, False]
     assert not (await intake.execution(detection)).held
+
+
+async def test_what_was_left_undone_is_remembered(intake: Intake, journal: Journal) -> None:
+    """A remark on how it ended stays with the record."""
+    detection = await stored(intake)
+    await journal.detections.done(detection, removed=False, remark="not tagged")
+    assert (await intake.now(detection)).error == "not tagged"
 
 
 async def test_what_is_only_claimed_cannot_be_done_or_copied(intake: Intake, journal: Journal) -> None:

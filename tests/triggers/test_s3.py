@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from tidewaiter.config.errors import PropertyError
 from tidewaiter.config.flow import TriggerSpec
 from tidewaiter.config.spec import OneOf, Template, concrete
-from tidewaiter.triggers.bucket import Encryption
+from tidewaiter.triggers.bucket import Encryption, ObjectProperties
 from tidewaiter.triggers.s3 import TRIGGERS, BucketTrigger, MinioTrigger, S3Trigger
 
 ANY_TRIGGER: TypeAdapter[BucketTrigger] = TypeAdapter(Annotated[TriggerSpec, OneOf(TRIGGERS)])
@@ -219,6 +219,59 @@ def test_encryption_of_the_copy(written: str | None, meant: Encryption | None) -
     spec = s3(action="MOVE", prefix="raw/", moveTo={"key": "a", "serverSideEncryption": written, "kmsKeyId": "key-1"})
     assert spec.move_to is not None
     assert spec.move_to.encryption == meant
+
+
+def test_what_an_archived_copy_gets() -> None:
+    """Storage class, tags and metadata of ``moveTo`` may be expressions."""
+    written = {"key": "a", "storageClass": "GLACIER_IR", "tags": {"day": "{{ d }}"}, "metadata": {"by": "tide", "n": 1}}
+    spec = concrete(s3(action="MOVE", prefix="raw/", moveTo=written), lambda _source: "12")
+    assert spec.move_to is not None
+    assert spec.move_to.properties == ObjectProperties(None, "GLACIER_IR", {"day": "12"}, {"by": "tide", "n": "1"})
+
+
+@pytest.mark.parametrize(
+    ("property_", "value", "said"),
+    [
+        ("storageClass", "GLACIER\r\nx: y", "pattern"), ("tags", {"aws:x": "y"}, "reserved"),
+        ("metadata", {"a b": "c"}, "plain ASCII"), ("metadata", {"a": "b\r\nx: y"}, "plain ASCII"),
+        ("metadata", {"a": "é"}, "plain ASCII"), ("metadata", {"a": "b" * 2048}, "2 kB"),
+    ],
+)  # fmt: skip
+def test_what_no_copy_can_get_is_refused(property_: str, value: Any, said: str) -> None:
+    """What cannot be sent is told at load, at its place."""
+    error = refused(action="MOVE", prefix="raw/", moveTo={"key": "a", property_: value})
+    assert error.startswith(f"moveTo {property_}")
+    assert said in error
+
+
+def test_tags_of_the_action() -> None:
+    """``action: TAG`` has tags, which may be an expression as a whole."""
+    assert s3(action="TAG", tags={"state": "taken"}).tags == {"state": "taken"}
+    spec = concrete(s3(action="{{ a }}", tags="{{ t }}"), lambda source: "TAG" if "a" in source else '{"n": "v"}')
+    assert (spec.action, spec.tags) == ("TAG", {"n": "v"})
+
+
+@pytest.mark.parametrize("tags", [None, {}])
+def test_action_tag_needs_tags(tags: Any) -> None:
+    """TAG without tags would do nothing: the error shows how to write them."""
+    assert "add 'tags: {state: taken}'" in refused(action="TAG", tags=tags)
+
+
+@pytest.mark.parametrize("action", ["NONE", "DELETE"])
+def test_tags_belong_to_the_action(action: str) -> None:
+    """Tags that would never be set are an error that names the place for those of a copy."""
+    assert "moveTo: {tags: …}" in refused(action=action, tags={"state": "taken"})
+
+
+def test_too_many_tags_are_refused() -> None:
+    """The limits of S3 are known at load."""
+    assert refused(action="TAG", tags={f"t{number}": "" for number in range(11)}).startswith("tags an object has")
+
+
+@pytest.mark.parametrize("properties", [{"action": "NONE"}, {"action": "TAG", "tags": {"a": "b"}}])
+def test_keeping_versions_belongs_to_a_removal(properties: dict[str, Any]) -> None:
+    """Where nothing is removed there is nothing to keep."""
+    assert "keepVersions belongs to" in refused(keepVersions=True, **properties)
 
 
 def test_the_schema_can_be_written() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from tidewaiter.triggers.bucket import (
     BucketError,
     Capabilities,
     DestinationExistsError,
+    ObjectProperties,
+    OnConflict,
     Removal,
     S3Object,
 )
@@ -20,6 +23,7 @@ from tidewaiter.triggers.settle import Archived, Custody, Move, archive, check_c
 STRICT = Capabilities(delete_if_match=True, copy_source_if_match=True, copy_if_none_match=True, versioning=False)
 WEAK = Capabilities(delete_if_match=False, copy_source_if_match=False, copy_if_none_match=False, versioning=False)
 VERSIONED = replace(STRICT, delete_if_match=False, versioning=True)
+MARKING = replace(STRICT, versioning=True)
 CONTENT = b"id;name\n1;Priel\n"
 
 Arrive = Callable[..., Awaitable[tuple[S3Object, Custody]]]
@@ -118,6 +122,92 @@ async def test_a_conflict_may_be_an_error(
     with pytest.raises(DestinationExistsError, match=r"archive/x\.csv"):
         await archive(any_bucket, listed, custody, move, capabilities=capabilities)
     assert await contents(any_bucket, tmp_path, "archive/") == {"archive/x.csv": b"precious"}
+
+
+async def test_a_taken_suffix_is_an_error(bucket: Bucket, arrive: Arrive, tmp_path: Path) -> None:
+    """When other content has the name with the id, too, both are named, and stay."""
+    taken = {"archive/x.csv": b"precious", "archive/x~01ABC.csv": b"precious, too"}
+    for key, content in taken.items():
+        await put(bucket, key, content, tmp_path)
+    listed, custody = await arrive(bucket)
+    with pytest.raises(DestinationExistsError, match=r"'archive/x\.csv' and at 'archive/x~01ABC\.csv'"):
+        await archive(bucket, listed, custody, Move(bucket.name, "archive/x.csv"), capabilities=STRICT)
+    assert await contents(bucket, tmp_path, "archive/") == taken
+
+
+@pytest.mark.parametrize("policy", ["suffix", "identical"])
+async def test_the_same_content_counts_as_archived(
+    any_bucket: Bucket, capabilities: Capabilities, arrive: Arrive, tmp_path: Path, policy: OnConflict
+) -> None:
+    """Whoever put it there, and whenever: the content is where it should be."""
+    await put(any_bucket, "archive/x.csv", CONTENT, tmp_path)
+    listed, custody = await arrive(any_bucket)
+    move = Move(any_bucket.name, "archive/x.csv", on_conflict=policy)
+    archived = await archive(any_bucket, listed, _read_later(custody), move, capabilities=capabilities)
+    assert archived.key == "archive/x.csv"
+    assert list(await contents(any_bucket, tmp_path, "archive/")) == ["archive/x.csv"]
+
+
+async def test_identical_refuses_other_content(bucket: Bucket, arrive: Arrive, tmp_path: Path) -> None:
+    """With ``onConflict: identical`` other content at the destination is an error, and stays."""
+    await put(bucket, "archive/x.csv", b"precious", tmp_path)
+    listed, custody = await arrive(bucket)
+    move = Move(bucket.name, "archive/x.csv", on_conflict="identical")
+    with pytest.raises(DestinationExistsError) as caught:
+        await archive(bucket, listed, custody, move, capabilities=STRICT)
+    assert "onConflict: suffix" in (caught.value.hint or "")
+    assert await contents(bucket, tmp_path, "archive/") == {"archive/x.csv": b"precious"}
+
+
+async def test_fail_refuses_the_same_content(
+    any_bucket: Bucket, capabilities: Capabilities, arrive: Arrive, tmp_path: Path
+) -> None:
+    """With ``onConflict: fail`` a destination that was taken before our download is an error, the same bytes, too."""
+    await put(any_bucket, "archive/x.csv", CONTENT, tmp_path)
+    listed, custody = await arrive(any_bucket)
+    move = Move(any_bucket.name, "archive/x.csv", on_conflict="fail")
+    with pytest.raises(DestinationExistsError):
+        await archive(any_bucket, listed, _read_later(custody), move, capabilities=capabilities)
+
+
+@pytest.mark.parametrize("clock", [True, False], ids=["a clock", "no clock"])
+async def test_fail_finds_its_own_copy(
+    any_bucket: Bucket, capabilities: Capabilities, arrive: Arrive, *, clock: bool
+) -> None:
+    """A copy that is not older than our download is our own from before a crash; without a clock any is."""
+    listed, custody = await arrive(any_bucket)
+    custody = custody if clock else replace(custody, stored=replace(custody.stored, read_at=None))
+    move = Move(any_bucket.name, "archive/x.csv", on_conflict="fail")
+    first = await archive(any_bucket, listed, custody, move, capabilities=capabilities)
+    assert await archive(any_bucket, listed, custody, move, capabilities=capabilities) == first
+
+
+def _read_later(custody: Custody) -> Custody:
+    """Let two seconds seem to have passed between what was put before and the download."""
+    read_at = datetime.fromisoformat(custody.stored.read_at or "") + timedelta(seconds=2)
+    return replace(custody, stored=replace(custody.stored, read_at=read_at.isoformat()))
+
+
+async def test_the_archived_copy_gets_tags_beside_its_own(bucket: Bucket, arrive: Arrive) -> None:
+    """Tags of ``moveTo`` are on the copy however it came there; the object's own are kept."""
+    listed, custody = await arrive(bucket)
+    custody = replace(custody, stored=replace(custody.stored, tags={"from": "tide"}))
+    properties = ObjectProperties(tags={"state": "taken"})
+    for capabilities, key in ((STRICT, "archive/copied"), (WEAK, "archive/uploaded")):
+        move = Move(bucket.name, key, properties=properties)
+        await archive(bucket, listed, custody, move, capabilities=capabilities)
+        assert await bucket.tags(key) == {"from": "tide", "state": "taken"}
+
+
+async def test_too_many_tags_for_a_copy_are_an_error(bucket: Bucket, arrive: Arrive, tmp_path: Path) -> None:
+    """The object's own tags and those of ``moveTo`` must fit together; before that nothing is stored."""
+    listed, custody = await arrive(bucket)
+    custody = replace(custody, stored=replace(custody.stored, tags={f"t{number}": "" for number in range(10)}))
+    move = Move(bucket.name, "archive/x.csv", properties=ObjectProperties(tags={"state": "taken"}))
+    with pytest.raises(BucketError) as caught:
+        await archive(bucket, listed, custody, move, capabilities=STRICT)
+    assert caught.value.cause == "TooManyTags"
+    assert await contents(bucket, tmp_path, "archive/") == {}
 
 
 async def test_a_conflict_may_be_overwritten(
@@ -236,6 +326,41 @@ async def test_a_null_version_is_no_identity(bucket: Bucket, arrive: Arrive, s3:
     assert await contents(bucket, tmp_path) == {listed.key: b"newer"}
 
 
+async def test_keeps_the_version_under_a_marker(bucket: Bucket, arrive: Arrive, s3: Any) -> None:
+    """With ``keepVersions`` the object is gone from listings and its version stays; again changes nothing."""
+    await set_versioning(s3, bucket, "Enabled")
+    listed, _custody = await arrive(bucket)
+    assert await remove(bucket, listed, MARKING, keep_versions=True) is Removal.REMOVED
+    assert await bucket.head(listed.key) is None
+    assert await remove(bucket, listed, MARKING, keep_versions=True) is Removal.ALREADY_GONE
+    assert await versions(s3, bucket) == [listed.version_id]
+    assert len((await s3.list_object_versions(Bucket=bucket.name))["DeleteMarkers"]) == 1
+
+
+async def test_never_hides_a_newer_version(bucket: Bucket, arrive: Arrive, s3: Any, tmp_path: Path) -> None:
+    """With ``keepVersions`` a newer version stays in sight."""
+    await set_versioning(s3, bucket, "Enabled")
+    listed, _custody = await arrive(bucket)
+    await put(bucket, listed.key, b"newer", tmp_path)
+    assert await remove(bucket, listed, MARKING, keep_versions=True) is Removal.REPLACED
+    assert await contents(bucket, tmp_path) == {listed.key: b"newer"}
+    assert len(await versions(s3, bucket)) == 2
+
+
+@pytest.mark.parametrize(("capabilities", "lacks"), [(VERSIONED, "If-Match"), (STRICT, "keeps no versions")])
+async def test_versions_are_kept_safely_or_not_at_all(
+    bucket: Bucket, arrive: Arrive, capabilities: Capabilities, lacks: str
+) -> None:
+    """Where a marker could hide a newer version, or no version would stay, nothing is removed, whoever consents."""
+    listed, _custody = await arrive(bucket)
+    with pytest.raises(BucketError, match=lacks) as caught:
+        await remove(bucket, listed, capabilities, keep_versions=True, allow_unconditional=True)
+    assert (caught.value.cause, bool(caught.value.hint)) == ("NoDeleteMarkers", True)
+    with pytest.raises(BucketError, match=lacks):
+        check_capabilities("MOVE", capabilities, allow_unconditional=True, keep_versions=True)
+    assert await bucket.head(listed.key)
+
+
 @pytest.mark.parametrize("action", ["MOVE", "DELETE"])
 def test_unsafe_actions_are_refused_up_front(action: str) -> None:
     """Before anything is claimed, the error says what the store lacks and what to do."""
@@ -246,8 +371,12 @@ def test_unsafe_actions_are_refused_up_front(action: str) -> None:
 
 @pytest.mark.parametrize(
     ("action", "capabilities", "allowed"),
-    [("NONE", WEAK, False), ("MOVE", STRICT, False), ("DELETE", VERSIONED, False), ("DELETE", WEAK, True)],
+    [
+        ("MOVE", STRICT, False),
+        ("DELETE", VERSIONED, False),
+        ("DELETE", WEAK, True),
+    ],
 )
 def test_safe_actions_pass(action: str, capabilities: Capabilities, *, allowed: bool) -> None:
-    """No action, a condition, versions, or the author's consent."""
+    """A condition, versions, or the author's consent."""
     check_capabilities(action, capabilities, allow_unconditional=allowed)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,28 +11,34 @@ import aiohttp
 
 from tidewaiter.triggers.aws.address import quoted
 from tidewaiter.triggers.aws.errors import Call, s3_name, translated
+from tidewaiter.triggers.aws.headers import Headers, changing, describing
 from tidewaiter.triggers.aws.multipart import Target, Upload, confirmed_etag, part_ranges
 from tidewaiter.triggers.aws.replies import (
-    METADATA,
     NotS3Error,
+    UploadMarker,
     date_of,
     etag_of,
+    has_tags,
     head_of,
     listing,
-    metadata_of,
     stored_as,
+    unfinished,
 )
-from tidewaiter.triggers.aws.wire import READ_ATTEMPTS, Body, Reply, Request, Wire
+from tidewaiter.triggers.aws.tagging import tag_set, tagging
+from tidewaiter.triggers.aws.wire import READ_ATTEMPTS, Body, Reply, Request, Wire, whole
 from tidewaiter.triggers.bucket import (
+    AS_IT_IS,
     BucketError,
     BucketUnavailableError,
     Capabilities,
     Connection,
     DestinationExistsError,
-    Encryption,
     Head,
+    Marking,
+    MultipartUpload,
     ObjectChangedError,
     ObjectGoneError,
+    ObjectProperties,
     Page,
     Removal,
     S3Object,
@@ -42,9 +49,6 @@ from tidewaiter.triggers.probe import probe
 
 _CHUNK = 1 << 20
 _PROBE_ATTEMPTS = 6
-_COPIED_HEADERS = ("cache-control", "content-disposition", "content-encoding", "content-language", "content-type")
-
-Headers = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +127,9 @@ class S3Bucket:
                 raise ObjectChangedError(
                     f"cannot {call.does}: the store gave other content than the one listed", cause="ETag"
                 )
+            tags = await self._tags_told(response.headers, listed)
             taken = await save(_chunks(response, call), destination)
-        return stored_as(response.headers, taken.size, taken.sha256)
+        return replace(stored_as(response.headers, taken.size, taken.sha256), tags=tags)
 
     async def head(self, key: str, *, bucket: str | None = None) -> Head | None:
         """Ask for the current object at *key*."""
@@ -138,7 +143,14 @@ class S3Bucket:
             return head_of(reply.headers)
 
     async def copy(
-        self, source: S3Object, bucket: str, key: str, *, encryption: Encryption | None = None, overwrite: bool = False
+        self,
+        source: S3Object,
+        bucket: str,
+        key: str,
+        *,
+        properties: ObjectProperties = AS_IT_IS,
+        overwrite: bool = False,
+        like: Stored | None = None,
     ) -> str:
         """Copy exactly the listed content to *bucket*/*key*."""
         call = Call(
@@ -147,8 +159,9 @@ class S3Bucket:
         )
         target = Target(bucket, key, None if overwrite else "*")
         if source.size > self._sizes.copy_whole:
-            return await self._copy_in_parts(call, source, target, encryption)
-        headers = {"if-none-match": target.if_none_match, **_encrypted(encryption), **self._source(call, source)}
+            described = describing(properties, like or await self._description(call, source))
+            return await self._copy_in_parts(call, source, target, described)
+        headers = {"if-none-match": target.if_none_match, **changing(properties, like), **self._source(call, source)}
         try:
             reply = await self._write(Request(call, "PUT", bucket, key, headers=headers))
         except ObjectChangedError as error:
@@ -161,18 +174,18 @@ class S3Bucket:
         bucket: str,
         key: str,
         *,
-        encryption: Encryption | None = None,
+        properties: ObjectProperties = AS_IT_IS,
         overwrite: bool = False,
         like: Stored | None = None,
     ) -> str | None:
         """Store the local file at *bucket*/*key*."""
         call = Call(f"upload to {s3_name(bucket, key)}", "s3:PutObject")
         target = Target(bucket, key, None if overwrite else "*")
-        properties = {**_encrypted(encryption), **_described(like)}
+        described = describing(properties, like)
         size = (await asyncio.to_thread(source.stat)).st_size
         if size > self._sizes.upload_part:
-            return await self._upload_in_parts(call, source, target, size=size, properties=properties)
-        headers = {"if-none-match": target.if_none_match, **properties}
+            return await self._upload_in_parts(call, source, target, size=size, described=described)
+        headers = {"if-none-match": target.if_none_match, **described}
         body = await asyncio.to_thread(_content, source)
         try:
             reply = await self._write(Request(call, "PUT", bucket, key, headers=headers, body=body))
@@ -207,10 +220,74 @@ class S3Bucket:
             return Removal.ALREADY_GONE
         return Removal.REMOVED
 
+    async def mark_deleted(self, listed: S3Object) -> Marking:
+        """Put a delete marker over exactly the listed content."""
+        call = Call(f"delete {s3_name(self.name, listed.key)}", "s3:DeleteObject and s3:GetObject")
+        condition = {"if-match": f'"{listed.etag}"'}
+        try:
+            reply = await self._write(Request(call, "DELETE", self.name, listed.key, headers=condition))
+        except ObjectChangedError:
+            return Marking(Removal.REPLACED)
+        except ObjectGoneError:
+            return Marking(Removal.ALREADY_GONE)
+        marked = reply.headers.get("x-amz-delete-marker") == "true"
+        return Marking(Removal.REMOVED, reply.headers.get("x-amz-version-id") if marked else None)
+
     async def delete_unconditionally(self, key: str) -> None:
         """Remove whatever is at *key*."""
         call = Call(f"delete {s3_name(self.name, key)}", "s3:DeleteObject")
         await self._write(Request(call, "DELETE", self.name, key))
+
+    async def tags(self, key: str, *, version_id: str | None = None) -> dict[str, str]:
+        """Give the tags of the object at *key*."""
+        call = Call(f"read the tags of {s3_name(self.name, key)}", "s3:GetObjectTagging")
+        query = {"tagging": "", "versionId": version_id}
+        async with await self._open(Request(call, "GET", self.name, key, query=query)) as response:
+            if "Last-Modified" in response.headers:
+                raise BucketError(
+                    f"cannot {call.does}: the store gave the object in their place, so it has no tags",
+                    "choose another action, or a store that has object tagging",
+                    cause="NotImplemented",
+                )
+            document = (await whole(response, call)).document(call, "Tag", level=3)
+        with translated(call):
+            return tag_set(document)
+
+    async def set_tags(self, key: str, tags: Mapping[str, str], *, version_id: str | None = None) -> None:
+        """Replace all tags of the object at *key*."""
+        call = Call(f"tag {s3_name(self.name, key)}", "s3:PutObjectTagging")
+        body = tagging(tags)
+        # S3 wants a checksum of this body in a header of its own, signed or not.
+        md5 = b64encode(hashlib.md5(body.data, usedforsecurity=False).digest()).decode()
+        query, headers = {"tagging": "", "versionId": version_id}, {"content-md5": md5}
+        reply = await self._write(Request(call, "PUT", self.name, key, query=query, headers=headers, body=body))
+        reply.document(call)
+
+    async def uploads(self, prefix: str, *, bucket: str | None = None) -> AsyncIterator[MultipartUpload]:
+        """Give the unfinished multipart uploads to keys below *prefix*."""
+        name = bucket or self.name
+        call = Call(f"list the uploads to {s3_name(name, prefix)}", "s3:ListBucketMultipartUploads")
+        asked = {"uploads": "", "prefix": prefix, "encoding-type": "url", "max-uploads": "1000"}
+        marker: UploadMarker | None = (None, None)
+        while marker is not None:
+            place = {"key-marker": marker[0], "upload-id-marker": marker[1]}
+            reply = await self._read(Request(call, "GET", name, query={**asked, **place}))
+            document = reply.document(call, "Upload")
+            with translated(call):
+                page = unfinished(document, name)
+            for upload in page.uploads:
+                yield upload
+            marker = page.marker
+
+    async def abort_upload(self, upload: MultipartUpload) -> None:
+        """Throw away an unfinished multipart upload with its parts."""
+        call = Call(f"abort an upload to {s3_name(upload.bucket, upload.key)}", "s3:AbortMultipartUpload")
+        query = {"uploadId": upload.upload_id}
+        try:
+            await self._write(Request(call, "DELETE", upload.bucket, upload.key, query=query))
+        except BucketError as error:
+            if error.cause != "NoSuchUpload":
+                raise
 
     async def versioning(self) -> bool:
         """Tell whether the bucket keeps versions."""
@@ -270,45 +347,41 @@ class S3Bucket:
         kind = ObjectChangedError if now else ObjectGoneError
         return kind(refusal.message, refusal.hint, cause=refusal.cause)
 
-    async def _copy_in_parts(self, call: Call, source: S3Object, target: Target, encryption: Encryption | None) -> str:
+    async def _description(self, call: Call, source: S3Object) -> Stored:
+        """Ask what describes the listed content, for a copy of which nobody knows."""
         request = Request(call, "HEAD", self.name, source.key, query={"versionId": source.version_id})
-        described = (await self._read(request)).headers
-        properties = {name: described.get(name) for name in _COPIED_HEADERS}
-        properties |= {f"{METADATA}{name}": value for name, value in metadata_of(described).items()}
+        headers = (await self._read(request)).headers
+        return replace(stored_as(headers, source.size, ""), tags=await self._tags_told(headers, source))
+
+    async def _tags_told(self, headers: Mapping[str, str], listed: S3Object) -> dict[str, str] | None:
+        """
+        Read the tags of an object if the reply to GET or HEAD tells of any: S3 does so where we may read them.
+
+        An object that vanishes in this moment leaves its tags unknown, not its content.
+        """
+        if not has_tags(headers):
+            return None
+        try:
+            return await self.tags(listed.key, version_id=headers.get("x-amz-version-id", listed.version_id))
+        except ObjectGoneError:
+            return None
+
+    async def _copy_in_parts(self, call: Call, source: S3Object, target: Target, described: Headers) -> str:
         upload = Upload(call, target, self._write)
         condition = self._source(call, source)
 
         async def send(number: int, first: int, last: int) -> str:
             return await upload.copy(number, {"x-amz-copy-source-range": f"bytes={first}-{last}", **condition})
 
-        ranges = part_ranges(source.size, self._sizes.copy_part)
-        return await upload.run(ranges, send, {**properties, **_encrypted(encryption)})
+        return await upload.run(part_ranges(source.size, self._sizes.copy_part), send, described)
 
-    async def _upload_in_parts(
-        self, call: Call, source: Path, target: Target, *, size: int, properties: Headers
-    ) -> str:
+    async def _upload_in_parts(self, call: Call, source: Path, target: Target, *, size: int, described: Headers) -> str:
         upload = Upload(call, target, self._write)
 
         async def send(number: int, first: int, last: int) -> str:
             return await upload.send(number, await asyncio.to_thread(_content, source, first, last))
 
-        return await upload.run(part_ranges(size, self._sizes.upload_part), send, properties)
-
-
-def _encrypted(encryption: Encryption | None) -> dict[str, str | None]:
-    if encryption is None:
-        return {}
-    return {
-        "x-amz-server-side-encryption": encryption.algorithm,
-        "x-amz-server-side-encryption-aws-kms-key-id": encryption.kms_key_id,
-    }
-
-
-def _described(like: Stored | None) -> dict[str, str | None]:
-    if like is None:
-        return {}
-    metadata = {f"{METADATA}{name.lower()}": value for name, value in (like.metadata or {}).items()}
-    return {"content-type": like.content_type, **metadata}
+        return await upload.run(part_ranges(size, self._sizes.upload_part), send, described)
 
 
 def _content(source: Path, first: int = 0, last: int | None = None) -> Body:

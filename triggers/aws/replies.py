@@ -8,10 +8,13 @@ from typing import NoReturn
 from urllib.parse import unquote_plus
 from xml.parsers import expat
 
-from tidewaiter.triggers.bucket import Head, S3Object, Stored
+from tidewaiter.triggers.bucket import Head, MultipartUpload, S3Object, Stored
 
 METADATA = "x-amz-meta-"
 """How the headers of user-defined metadata begin."""
+
+DESCRIBING = ("cache-control", "content-disposition", "content-encoding", "content-language", "expires")
+"""The headers, besides the content type, that an uploader gives to an object and that its readers get back."""
 
 
 class NotS3Error(ValueError):
@@ -37,16 +40,29 @@ class Listing:
     token: str | None
 
 
-def parse(body: bytes, entry: str | None = None) -> Document:
+UploadMarker = tuple[str | None, str | None]
+"""Key and id of the upload after which a list of uploads goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """One page of unfinished multipart uploads; *marker* is where the next one goes on and is None on the last."""
+
+    uploads: tuple[MultipartUpload, ...]
+    marker: UploadMarker | None
+
+
+def parse(body: bytes, entry: str | None = None, *, level: int = 2) -> Document:
     """
-    Read an XML document, with the elements *entry* in its root as records; an empty *body* gives an empty document.
+    Read an XML document, with its elements *entry* as records; an empty *body* gives an empty document. *level* is how
+    deep the records are; the root is at 1.
 
     A document type is refused, so that there are no entities to expand (OWASP "XML External Entity Prevention").
 
     Raises:
         NotS3Error: it is no XML, or has a document type.
     """
-    reader = _Reader(entry)
+    reader = _Reader(entry, level)
     if not body:
         return reader.document
     parser = expat.ParserCreate()
@@ -63,10 +79,11 @@ def parse(body: bytes, entry: str | None = None) -> Document:
 
 
 class _Reader:
-    def __init__(self, entry: str | None) -> None:
+    def __init__(self, entry: str | None, level: int) -> None:
         self.document = Document()
         self.text: list[str] = []
         self._entry = entry
+        self._level = level
         self._depth = 0
         self._record: dict[str, str] | None = None
 
@@ -75,14 +92,14 @@ class _Reader:
         self.text.clear()
         if self._depth == 1:
             self.document.root = name
-        elif self._depth == 2 and name == self._entry:
+        elif self._depth == self._level and name == self._entry:
             self._record = {}
             self.document.entries.append(self._record)
 
     def end(self, name: str) -> None:
-        if self._depth == 3 and self._record is not None:
+        if self._depth == self._level + 1 and self._record is not None:
             self._record[name] = "".join(self.text)
-        elif self._depth == 2 and self._record is not None:
+        elif self._depth == self._level and self._record is not None:
             self._record = None
         elif self._depth == 2:
             self.document.fields[name] = "".join(self.text)
@@ -122,12 +139,44 @@ def _is_true(text: str) -> bool:
 def _listed(bucket: str, entry: Mapping[str, str], *, encoded: bool) -> S3Object:
     return S3Object(
         bucket=bucket,
-        key=unquote_plus(entry["Key"]) if encoded else entry["Key"],
+        key=_key(entry, encoded=encoded),
         etag=entry.get("ETag", "").strip('"'),
         size=int(entry["Size"]),
-        last_modified=datetime.fromisoformat(entry["LastModified"]).astimezone(UTC),
+        last_modified=_moment(entry["LastModified"]),
         storage_class=entry.get("StorageClass"),
     )
+
+
+def unfinished(document: Document, bucket: str) -> Uploads:
+    """
+    Read one page of ListMultipartUploads from a document with the records ``Upload``.
+
+    Not every store tells the key to go on from; it is that of the page's last upload.
+
+    Raises:
+        NotS3Error: it is anything else.
+        LookupError: something is missing.
+        ValueError: a date is none.
+    """
+    fields = document.fields
+    if document.root != "ListMultipartUploadsResult":
+        raise NotS3Error(f"<{document.root}> is no list of uploads")
+    encoded = fields.get("EncodingType") == "url"
+    uploads = tuple(
+        MultipartUpload(bucket, _key(entry, encoded=encoded), entry["UploadId"], _moment(entry["Initiated"]))
+        for entry in document.entries
+    )
+    if not uploads or not _is_true(fields.get("IsTruncated", "false")):
+        return Uploads(uploads, None)
+    return Uploads(uploads, (uploads[-1].key, uploads[-1].upload_id))
+
+
+def _key(entry: Mapping[str, str], *, encoded: bool) -> str:
+    return unquote_plus(entry["Key"]) if encoded else entry["Key"]
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def etag_of(headers: Mapping[str, str]) -> str:
@@ -169,7 +218,23 @@ def stored_as(headers: Mapping[str, str], size: int, sha256: str) -> Stored:
         version_id=headers.get("x-amz-version-id"),
         content_type=headers.get("Content-Type"),
         metadata=metadata_of(headers),
+        headers={name: value for name in DESCRIBING if (value := headers.get(name))},
+        read_at=_date(headers.get("Date", "")),
     )
+
+
+def _date(text: str) -> str | None:
+    """Read an HTTP date (RFC 9110 §5.6.7); a store that sends none, or nonsense, is no reason to fail."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+
+
+def has_tags(headers: Mapping[str, str]) -> bool:
+    """Tell whether the reply to a GET or HEAD says that the object has tags that we may read."""
+    return headers.get("x-amz-tagging-count", "0").strip() != "0"
 
 
 def metadata_of(headers: Mapping[str, str]) -> dict[str, str]:

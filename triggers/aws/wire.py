@@ -69,15 +69,15 @@ class Reply:
     headers: Mapping[str, str]
     body: bytes
 
-    def document(self, call: Call, entry: str | None = None) -> Document:
+    def document(self, call: Call, entry: str | None = None, *, level: int = 2) -> Document:
         """
-        Read the body as XML.
+        Read the body as XML, as `parse` does.
 
         Raises:
             BucketError: it is none, or it is an error: S3 may begin a reply with 200 before it knows.
         """
         with translated(call):
-            document = parse(self.body, entry)
+            document = parse(self.body, entry, level=level)
         if document.root == "Error":
             raise answered(_refusal(500, document, None), call)
         return document
@@ -140,11 +140,7 @@ class Wire:
         return await _patiently(lambda: self._send(request))
 
     async def _answer(self, request: Request) -> Reply:
-        response = await self._send(request)
-        with translated(request.call):
-            async with response:
-                body = await _whole(response, _REPLY_BYTES)
-        return Reply(response.headers, body)
+        return await whole(await self._send(request), request.call)
 
     async def _send(self, request: Request) -> aiohttp.ClientResponse:
         region = self._regions.get(request.bucket, self._addresses.region)
@@ -189,6 +185,14 @@ async def _patiently(attempt: Callable[[], Awaitable[_T]], attempts: int = READ_
         except BucketUnavailableError:
             await asyncio.sleep(random.uniform(0, _PAUSE_SECONDS * 2 ** min(number, 2)))  # noqa: S311  # no secret
     return await attempt()
+
+
+async def whole(response: aiohttp.ClientResponse, call: Call) -> Reply:
+    """Take the body of *response* and close it. Raises `BucketError` when it breaks off, or is too long for a reply."""
+    with translated(call):
+        async with response:
+            body = await _whole(response, _REPLY_BYTES)
+    return Reply(response.headers, body)
 
 
 def _given(values: Mapping[str, str | None]) -> dict[str, str]:

@@ -76,12 +76,12 @@ UPDATE detection SET state = :state, uri = :uri, sha256 = :sha256, version_id = 
 WHERE id = :id AND state = 'CLAIMED';
 
 -- name: copy_detection
-UPDATE detection SET state = 'COPIED', dest_bucket = :dest_bucket, dest_key = :dest_key, dest_etag = :dest_etag, attempts = 0, next_try = NULL, error = NULL,
-       updated_at = :updated_at
+UPDATE detection SET state = 'COPIED', dest_bucket = :dest_bucket, dest_key = :dest_key, dest_etag = :dest_etag, attempts = 0,
+       next_try = NULL, error = NULL, updated_at = :updated_at
 WHERE id = :id AND state = 'STORED';
 
 -- name: finish_detection
-UPDATE detection SET state = 'DONE', next_try = NULL, error = NULL, blocked = 0, ended_seq = :ended_seq, updated_at = :updated_at
+UPDATE detection SET state = 'DONE', next_try = NULL, error = :remark, blocked = 0, ended_seq = :ended_seq, updated_at = :updated_at
 WHERE id = :id AND state IN ('STORED', 'COPIED');
 
 -- name: close_detection
