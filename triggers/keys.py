@@ -3,7 +3,9 @@
 import re
 
 PROBE_MARK = ".tidewaiter-probe-"
-"""How the last part of the key of our own probe objects begins."""
+"""How the names of our own probe objects begin; 16 hexadecimal digits follow."""
+
+_PROBE = re.compile(rf"(?:^|/){re.escape(PROBE_MARK)}[0-9a-f]{{16}}(?:-copy|-keys/.*)?\Z", re.DOTALL)
 
 _NAMED_GROUP = re.compile(r"(?<!\\)((?:\\\\)*)\(\?<(?![=!])")
 _NAMED_REFERENCE = re.compile(r"(?<!\\)((?:\\\\)*)\\k<(\w+)>")
@@ -69,7 +71,7 @@ def below(prefix: str, key: str) -> str:
 
 def is_probe(key: str) -> bool:
     """Tell whether *key* is one of our own probe objects."""
-    return basename(key).startswith(PROBE_MARK)
+    return bool(_PROBE.search(key))
 
 
 def danger(key: str) -> str | None:

@@ -1,10 +1,12 @@
 """Find out what a store really does, with objects of our own (reliability.md §2.2); a mere 204 proves nothing."""
 
+import asyncio
 import os
 import secrets
 from collections.abc import Awaitable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from tidewaiter.triggers.bucket import (
@@ -17,18 +19,20 @@ from tidewaiter.triggers.bucket import (
     Removal,
     S3Object,
 )
-from tidewaiter.triggers.keys import PROBE_MARK
+from tidewaiter.triggers.keys import PROBE_MARK, is_probe
+from tidewaiter.triggers.roundtrip import odd_keys, write
 
 _OTHER_ETAG = "0123456789abcdef0123456789abcdef"
+_LEFT_OVER = timedelta(hours=1)
 
 
-async def probe(bucket: Bucket, scratch_prefix: str) -> Capabilities:
+async def probe(bucket: Bucket, scratch_prefix: str, *, left_over: timedelta = _LEFT_OVER) -> Capabilities:
     """
     Try each condition on objects named ``<scratch_prefix>.tidewaiter-probe-<random>``, and remove them whatever
-    happens.
+    happens. What a probe that was killed left there longer than *left_over* ago, by the store's clock, is removed, too.
 
-    Any answer but the expected one makes a capability absent and is told in *detail*. On a versioned bucket deletes
-    name a version, so the condition on DELETE is not tried: it would leave delete markers.
+    Any answer but the expected one makes a capability absent and is told in *detail*. On a versioned bucket the
+    condition on DELETE is tried by the delete markers that it lets through.
 
     Raises:
         BucketError: the probe objects cannot be made or removed; *cause* ``AccessDenied`` where that is not allowed.
@@ -40,7 +44,7 @@ async def probe(bucket: Bucket, scratch_prefix: str) -> Capabilities:
             undo.push_async_callback(_clean, bucket, key)
             undo.push_async_callback(_clean, bucket, _twin(key))
             await _first_upload(bucket, content, key, undo)
-            return await _Probe(bucket, await _look(bucket, key), content).run()
+            return await _Probe(bucket, await _look(bucket, key), content, scratch_prefix).run(left_over)
 
 
 @contextmanager
@@ -80,37 +84,44 @@ async def _look(bucket: Bucket, key: str) -> S3Object:
     return S3Object(bucket.name, key, head.etag, head.size, head.last_modified, head.version_id)
 
 
-async def _clean(bucket: Bucket, key: str) -> None:
-    """Remove a probe object, its only version where versions are kept."""
+async def _clean(bucket: Bucket, key: str) -> bool:
+    """Remove a probe object, its only version where versions are kept; tells whether it was there."""
     head = await bucket.head(key)
     if head and head.version_id:
         await bucket.delete(S3Object(bucket.name, key, head.etag, head.size, head.last_modified, head.version_id))
     elif head:
         await bucket.delete_unconditionally(key)
+    return head is not None
 
 
 class _Probe:
-    """The questions put to one bucket about *sample*, an object of our own with the content of the file *content*."""
+    """
+    The questions put to one bucket about *sample*, an object of our own below *scratch_prefix* with the content of the
+    file *content*.
+    """
 
-    def __init__(self, bucket: Bucket, sample: S3Object, content: Path) -> None:
+    def __init__(self, bucket: Bucket, sample: S3Object, content: Path, scratch_prefix: str) -> None:
         self._bucket = bucket
         self._sample = sample
         self._changed = replace(sample, etag=_OTHER_ETAG)
         self._content = content
+        self._scratch = scratch_prefix
         self._seen: list[str] = []
 
-    async def run(self) -> Capabilities:
+    async def run(self, left_over: timedelta) -> Capabilities:
         """Put every question once; the deletes come last, since they end the sample."""
         versioning = await self._keeps_versions()
         source = await self._checks_source()
         destination = await self._checks_destination()
-        delete = not versioning and await self._checks_delete()
+        keys = await self._lost_keys(left_over)
+        delete = await (self._checks_marking() if versioning else self._checks_delete())
         return Capabilities(
             delete_if_match=delete,
             copy_source_if_match=source,
             copy_if_none_match=destination,
             versioning=versioning,
             detail="; ".join(self._seen),
+            keys=keys,
         )
 
     async def _keeps_versions(self) -> bool:
@@ -142,6 +153,56 @@ class _Probe:
             "PUT onto an object", bucket.upload(self._content, bucket.name, sample.key), DestinationExistsError
         )
         return copied and uploaded
+
+    async def _lost_keys(self, left_over: timedelta) -> tuple[str, ...]:
+        """
+        Give the kinds of odd keys that a listing does not show as they were written, or that are not found by the name
+        shown. The same listing shows what killed probes left.
+        """
+        # Not below the sample itself: a store that keeps files cannot have one of the name of a folder.
+        keys = odd_keys(f"{self._sample.key}-keys/")
+        written = await write(self._bucket, keys.values(), self._content)
+        try:
+            listed = await self._listed()
+        finally:
+            removed = await asyncio.gather(*(_clean(self._bucket, key) for key in written))
+        await self._remove_old(listed, left_over)
+        found = {key for key, there in zip(written, removed, strict=True) if there} & {shown.key for shown in listed}
+        lost = tuple(kind for kind, key in keys.items() if key not in found)
+        if lost:
+            self._seen.append(f"keys that do not come back as written: {', '.join(lost)}")
+        return lost
+
+    async def _remove_old(self, listed: list[S3Object], left_over: timedelta) -> None:
+        limit = self._sample.last_modified - left_over
+        for old in listed:
+            if is_probe(old.key) and not old.key.startswith(self._sample.key) and old.last_modified < limit:
+                await _clean(self._bucket, old.key)
+
+    async def _listed(self) -> list[S3Object]:
+        try:
+            pages = [page async for page in self._bucket.list(f"{self._scratch}{PROBE_MARK}")]
+        except BucketUnavailableError:
+            raise
+        except BucketError as error:
+            self._absent(error.message)
+            return []
+        return [listed for page in pages for listed in page.objects]
+
+    async def _checks_marking(self) -> bool:
+        """Try the condition on DELETE without a version: each marker that it lets through is removed at once."""
+        for listed, expected in ((self._changed, Removal.REPLACED), (self._sample, Removal.REMOVED)):
+            try:
+                marking = await self._bucket.mark_deleted(listed)
+            except BucketUnavailableError:
+                raise
+            except BucketError as error:
+                return self._absent(error.message)
+            if marking.marker:
+                await self._bucket.delete(replace(self._sample, version_id=marking.marker))
+            if marking.removal is not expected or bool(marking.marker) is (expected is Removal.REPLACED):
+                return self._absent(f"DELETE If-Match of a version answered '{marking.removal.value}'")
+        return True
 
     async def _checks_delete(self) -> bool:
         for listed, expected, stays in (

@@ -54,3 +54,23 @@ async def test_none_needs_nothing(weak_daemon: Daemon, weak_objects: Objects) ->
     weak_daemon.add_flow(flow(log(), triggers=[trigger(weak_objects.bucket, action="NONE", moveTo=None)]))
     assert await weak_daemon.once() == 0
     assert [item["state"] for item in await weak_daemon.executions()] == ["SUCCESS"]
+
+
+async def test_a_store_without_tags(daemons: Callable[..., Daemon], weak_store: Store, weak_objects: Objects) -> None:
+    """TAG leaves the object as it is, lets its execution go after a while, and shows the trouble with a way out."""
+    daemon = daemons(
+        weak_store,
+        TIDEWAITER_RETRY__INITIAL="PT0.1S",
+        TIDEWAITER_RETRY__MAXIMUM="PT0.2S",
+        TIDEWAITER_RETRY__ACTION_TIMEOUT="PT0.5S",
+    )
+    tagging = trigger(weak_objects.bucket, action="TAG", moveTo=None, tags={"state": "taken"})
+    daemon.add_flow(flow(log(), triggers=[tagging]))
+    daemon.start()
+    await daemon.ready()
+    (item,) = await daemon.until_ended(1)
+    assert item["state"] == "SUCCESS"
+    assert (await daemon.trigger())["problem"]["cause"] == "NotImplemented"
+    (record,) = daemon.logged("action_blocked")
+    assert record["hint"] == "choose another action, or a store that has object tagging"
+    assert await weak_objects.get("raw/a.csv") == b"content"

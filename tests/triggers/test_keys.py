@@ -56,9 +56,10 @@ def test_basename() -> None:
 
 
 def test_probe_objects_are_known_by_name() -> None:
-    """Our own probe objects are recognised at any depth."""
-    assert is_probe("raw/.tidewaiter-probe-0a1b")
-    assert not is_probe(".tidewaiter-probe-0a1b/x")
+    """Our own probe objects are recognised at any depth, and nothing else is taken for one."""
+    name = ".tidewaiter-probe-0123456789abcdef"
+    assert all(map(is_probe, (name, f"raw/{name}", f"{name}-copy", f"{name}-keys/a//b", f"{name}-keys/a\nb")))
+    assert not any(map(is_probe, (f"x{name}", f"{name}x", f"{name}-copy/x", ".tidewaiter-probe-0a1b")))
 
 
 @pytest.mark.parametrize(

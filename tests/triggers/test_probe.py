@@ -1,14 +1,25 @@
 """What the probe finds out about real stores, and what it leaves behind."""
 
 import json
-from collections.abc import Awaitable, Callable
+import posixpath
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from faults.proxy import Proxy, proxy_to
+from stores.seaweedfs import Store
 
 from tidewaiter.triggers.aws import Clients
 from tidewaiter.triggers.bucket import Bucket, BucketError, BucketUnavailableError, Connection
 from tidewaiter.triggers.keys import is_probe
+from tidewaiter.triggers.probe import probe
+from tidewaiter.triggers.roundtrip import odd_keys
+
+MOST_REQUESTS = 27
 
 
 async def keys(bucket: Bucket) -> list[str]:
@@ -21,7 +32,8 @@ async def test_a_strict_store(bucket: Bucket) -> None:
     assert (seen.delete_if_match, seen.copy_source_if_match, seen.copy_if_none_match) == (True, True, True)
     assert seen.versioning is False
     assert "SeaweedFS" in seen.server
-    assert seen.detail == ""
+    assert seen.keys == ("'//'", "'/../'")
+    assert seen.detail == "keys that do not come back as written: '//', '/../'"
 
 
 async def test_a_weak_store(weak_bucket: Bucket) -> None:
@@ -30,6 +42,7 @@ async def test_a_weak_store(weak_bucket: Bucket) -> None:
     assert (seen.delete_if_match, seen.copy_source_if_match, seen.copy_if_none_match) == (False, False, False)
     assert "was not refused" in seen.detail
     assert "DELETE If-Match" in seen.detail
+    assert seen.keys == ("'//'", "'/../'")
 
 
 async def test_nothing_is_left(any_bucket: Bucket) -> None:
@@ -39,12 +52,74 @@ async def test_nothing_is_left(any_bucket: Bucket) -> None:
 
 
 async def test_a_versioned_bucket(bucket: Bucket, s3: Any) -> None:
-    """Versions are recognised, and neither versions nor delete markers are left."""
+    """Versions and conditional markers are recognised, and neither versions nor delete markers are left."""
     await s3.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
     seen = await bucket.probe("")
     assert (seen.versioning, seen.copy_source_if_match, seen.copy_if_none_match) == (True, True, True)
+    assert seen.delete_if_match is True
     left = await s3.list_object_versions(Bucket=bucket.name)
     assert (left.get("Versions"), left.get("DeleteMarkers")) == (None, None)
+
+
+@pytest.mark.parametrize("versioning", [False, True])
+async def test_leftovers_of_a_killed_probe_are_removed(
+    bucket: Bucket, s3: Any, versioning: bool, tmp_path: Path
+) -> None:
+    """What is old and has exactly the form of our names goes, with its version; all else stays."""
+    if versioning:
+        await s3.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
+    ours = [f"scratch/.tidewaiter-probe-0123456789abcdef{rest}" for rest in ("", "-copy", "-keys/a/b", "-keys/a\nb")]
+    others = ["scratch/.tidewaiter-probe-0123456789abcdefx", "scratch/.tidewaiter-probe-notes", "scratch/a.csv"]
+    others += ["other/.tidewaiter-probe-0123456789abcdef"]
+    (tmp_path / "x").write_bytes(b"x")
+    for key in [*ours, *others]:
+        await bucket.upload(tmp_path / "x", bucket.name, key)
+    await probe(bucket, "scratch/")
+    assert set(await keys(bucket)) == {*ours, *others}, "they are not old enough yet"
+    await probe(bucket, "scratch/", left_over=timedelta(seconds=-2))
+    assert set(await keys(bucket)) == set(others)
+    left = await s3.list_object_versions(Bucket=bucket.name)
+    assert {version["Key"] for version in left["Versions"]} == set(others)
+
+
+async def test_only_the_scratch_folder_is_touched(proxy: Proxy, watched: Bucket, bucket: Bucket) -> None:
+    """Where nothing but the archive can be written, nothing else is asked for; and the probe stays small."""
+    seen = await watched.probe("archive/")
+    assert seen.delete_if_match
+    changes = [unquote(path) for method, path in proxy.requests if method in {"PUT", "POST", "DELETE"}]
+    assert all(path.startswith(f"/{bucket.name}/archive/.tidewaiter-probe-") for path in changes)
+    assert len(proxy.requests) <= MOST_REQUESTS
+
+
+async def test_a_folder_that_may_not_be_listed(proxy: Proxy, watched: Bucket, bucket: Bucket) -> None:
+    """Without a listing nothing is known of odd keys; the rest is found out, and nothing is left."""
+    proxy.deny(lambda request: "list-type" in request.query)
+    seen = await watched.probe("scratch/")
+    assert (seen.delete_if_match, len(seen.keys)) == (True, 5)
+    assert "s3:ListBucket" in seen.detail or "AccessDenied" in seen.detail
+    assert await keys(bucket) == []
+
+
+def test_odd_keys_stay_in_their_folder() -> None:
+    """Each key has one oddity, none leaves the folder, and the longest has 1024 bytes whatever the folder."""
+    for folder in ("f/", "f" * 700 + "/", "é/"):
+        odd = odd_keys(folder)
+        assert all(posixpath.normpath(key).startswith(folder) for key in odd.values())
+        assert len(odd["1024 bytes"].encode()) == 1024
+        assert not any(part in {"", ".", ".."} for part in odd["1024 bytes"].split("/"))
+
+
+@pytest.fixture
+async def proxy(seaweedfs: Store) -> AsyncIterator[Proxy]:
+    async with proxy_to(seaweedfs.endpoint_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def watched(proxy: Proxy, clients: Clients, connection: Connection, bucket: Bucket) -> AsyncIterator[Bucket]:
+    """The bucket as reached through the proxy."""
+    async with clients(replace(connection, endpoint_url=proxy.endpoint_url), bucket.name) as opened:
+        yield opened
 
 
 @pytest.fixture
