@@ -22,6 +22,7 @@ from tidewaiter.daemon.intakes import Intakes
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.loop import Loop, Step
 from tidewaiter.daemon.operations import Operations
+from tidewaiter.daemon.orphans import Orphans
 from tidewaiter.daemon.probes import Probes
 from tidewaiter.daemon.records import Execution, TriggerKey
 from tidewaiter.daemon.retention import Retention
@@ -119,6 +120,7 @@ class App:
         await self._start_executor(stack, place)
         await self._start_intakes(stack, self._port(place, clients))
         self._start_retention(stack, place)
+        self._start_orphans(stack, clients)
         control = Control(self._journal, self._executor_loop.wake, self._intakes.poll, self._router_loop.wake)
         operations = Operations(self._journal, control, self._intakes.facts, daemon=True)
         await stack.enter_async_context(control_socket(settings.state_dir / "control.sock", operations))
@@ -174,6 +176,13 @@ class App:
         loop = self._loop("retention", retention.step)
         loop.start()
         stack.push_async_callback(loop.stop)
+
+    def _start_orphans(self, stack: AsyncExitStack, connect: Connect) -> None:
+        orphans = Orphans(self._journal, connect, self._intakes.moving)
+        loop = self._loop("orphans", orphans.step)
+        loop.start()
+        # A store that does not answer must not keep the daemon from stopping.
+        stack.push_async_callback(loop.stop, at_once=True)
 
     def _port(self, place: Workplace, connect: Connect) -> Port:
         return Port(

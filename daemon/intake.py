@@ -183,7 +183,7 @@ class Intake:
         return self.port.retry.delay(self._failures - 1).total_seconds()
 
     async def _attend(self) -> None:
-        spec = self._concrete()
+        spec = self.rendered()
         if self._revision != self.watch.revision:
             await self.port.journal.objects.reconsider(self.watch.key, self.watch.revision)
             self._revision = self.watch.revision
@@ -216,7 +216,13 @@ class Intake:
         failing = standing.waiting + sum(1 for detection in standing.live if detection.attempts)
         return 0 if failing > max(prefetch, _MANY_FAILING) else prefetch - standing.batches
 
-    def _concrete(self) -> BucketTrigger:
+    def rendered(self) -> BucketTrigger:
+        """
+        Give the trigger with its expressions evaluated.
+
+        Raises:
+            TidewaiterError: one of them fails, or objects would be moved to where they are found again.
+        """
         spec = rendered(self.watch.spec, self.watch.flow, self.watch.revision, self.port)
         if reason := moves_into_itself(spec):
             raise BucketError(reason, "choose a moveTo outside the watched prefix", cause="MoveIntoItself")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -118,6 +119,14 @@ class Intakes:
     async def facts(self) -> Facts:
         """Give what is known of each trigger."""
         return {key: facts(served.intake) for key, served in self._served.items()}
+
+    def moving(self) -> list[BucketTrigger]:
+        """Give the triggers in service that move objects; not those whose expressions fail, which say so themselves."""
+        specs = []
+        for served in self._served.values():
+            with suppress(TidewaiterError):
+                specs.append(served.intake.rendered())
+        return [spec for spec in specs if spec.destinations]
 
     @property
     def keys(self) -> list[TriggerKey]:

@@ -30,6 +30,7 @@ from tidewaiter.triggers.tags import merged
 REMOVING = frozenset({"MOVE", "DELETE"})
 """The actions that take an object away from where it was; only they ask something of the store."""
 
+_SUFFIX = re.compile(r"~(?P<identity>[0-9A-Z]{26})(?:\.[^./]*)?\Z")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -133,6 +134,12 @@ def suffixed(key: str, identity: str) -> str:
     folder, slash, name = key.rpartition("/")
     stem, dot, extension = name.rpartition(".")
     return f"{folder}{slash}{stem}~{identity}.{extension}" if stem and dot else f"{key}~{identity}"
+
+
+def suffixed_for(key: str) -> str | None:
+    """Give the identity that `suffixed` put into *key*, None if it does not look like that."""
+    found = _SUFFIX.search(key)
+    return found["identity"] if found else None
 
 
 async def remove(

@@ -25,6 +25,7 @@ def test_every_statement_fits_the_schema(schema: sqlite3.Connection, name: str) 
 
 
 RARE = {
+    "bound_for": "once a day, for uploads left behind",
     "count_detections": "asked by an operator",
     "count_executions": "asked by an operator",
     "count_quarantined": "asked by an operator",

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,14 @@ import pytest
 from tidewaiter.triggers.aws.bucket import PartSizes, S3Bucket
 from tidewaiter.triggers.aws.clients import Clients
 from tidewaiter.triggers.aws.multipart import part_ranges
-from tidewaiter.triggers.bucket import Connection, DestinationExistsError, ObjectChangedError, ObjectGoneError, S3Object
+from tidewaiter.triggers.bucket import (
+    Connection,
+    DestinationExistsError,
+    MultipartUpload,
+    ObjectChangedError,
+    ObjectGoneError,
+    S3Object,
+)
 
 MIB = 1024**2
 CONTENT = bytes(range(256)) * (11 * MIB // 256) + b"end"
@@ -57,6 +65,25 @@ async def test_copies_in_parts(bucket: S3Bucket, listed: S3Object, s3: Any) -> N
         hashlib.sha256(CONTENT).hexdigest(), "text/csv", {"from": "tide"})  # fmt: skip
     assert etag.endswith("-3")
     assert await unfinished(s3, bucket) == []
+
+
+async def test_unfinished_uploads_are_listed_and_aborted(bucket: S3Bucket, s3: Any) -> None:
+    """Uploads below the prefix are shown with key, id and time; an aborted one is gone, and again is no error."""
+    for key in ("archive/a+b é", "archive/b", "other/c"):
+        await s3.create_multipart_upload(Bucket=bucket.name, Key=key)
+    uploads = [upload async for upload in bucket.uploads("archive/")]
+    assert {upload.key for upload in uploads} == {"archive/a+b é", "archive/b"}
+    assert all(abs(datetime.now(UTC) - upload.initiated) < timedelta(minutes=1) for upload in uploads)
+    for upload in uploads * 2:
+        await bucket.abort_upload(upload)
+    (other,) = [upload async for upload in bucket.uploads("")]
+    assert other.key == "other/c"
+    await bucket.abort_upload(other)
+
+
+async def test_an_upload_that_never_was_is_no_error(bucket: S3Bucket) -> None:
+    """The store knows no such upload: it need not be aborted."""
+    await bucket.abort_upload(MultipartUpload(bucket.name, "archive/a", "none", datetime.now(UTC)))
 
 
 async def test_never_copies_parts_over_an_object(bucket: S3Bucket, listed: S3Object, s3: Any) -> None:

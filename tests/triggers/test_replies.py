@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidewaiter.triggers.aws.replies import Listing, NotS3Error, head_of, listing, parse
+from tidewaiter.triggers.aws.replies import (
+    Listing,
+    NotS3Error,
+    Uploads,
+    head_of,
+    listing,
+    parse,
+    stored_as,
+    unfinished,
+)
+from tidewaiter.triggers.bucket import MultipartUpload
 
 ENTRY = (
     "<Contents><Key>raw/a%2Bb+c%252F</Key><LastModified>2026-01-01T02:00:00.000+02:00</LastModified>"
@@ -24,6 +34,46 @@ def test_reads_an_object() -> None:
     (found,) = listed(f"<EncodingType>url</EncodingType><IsTruncated>false</IsTruncated>{ENTRY}").objects
     assert (found.key, found.etag, found.size, found.storage_class) == ("raw/a+b c%2F", "abc", 4, "GLACIER")
     assert found.last_modified == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+UPLOAD = (
+    "<Upload><Key>a%2Bb &amp; c</Key><UploadId>u-1</UploadId><Initiated>2026-01-01T02:00:00+02:00</Initiated></Upload>"
+)
+
+
+def uploads(inside: str, root: str = "ListMultipartUploadsResult") -> Uploads:
+    return unfinished(parse(f"<{root}>{inside}</{root}>".encode(), "Upload"), "b-1")
+
+
+def test_reads_unfinished_uploads() -> None:
+    """Key, id and time of each upload are taken over, and where the next page goes on as far as the store says."""
+    page = uploads(f"<IsTruncated>true</IsTruncated><NextUploadIdMarker>u-1</NextUploadIdMarker>{UPLOAD}")
+    assert page.uploads == (MultipartUpload("b-1", "a%2Bb & c", "u-1", datetime(2026, 1, 1, tzinfo=UTC)),)
+    assert page.marker == (None, "u-1")
+
+
+@pytest.mark.parametrize("inside", ["", UPLOAD, f"<IsTruncated>true</IsTruncated>{UPLOAD}"])
+def test_a_last_page_of_uploads(inside: str) -> None:
+    """A store that does not say that there is more, or shows nothing more, is at the end."""
+    assert uploads(inside).marker is None
+
+
+@pytest.mark.parametrize("root", ["ListBucketResult", "html"])
+def test_another_document_is_no_list_of_uploads(root: str) -> None:
+    """A store that takes the request for another one has told nothing of uploads."""
+    with pytest.raises(NotS3Error):
+        uploads("", root)
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Thu, 99 Foo 2026"])
+def test_a_store_without_a_clock(date: str) -> None:
+    """A date that is missing or makes no sense is left out, not an error."""
+    assert stored_as({"Date": date}, 1, "").read_at is None
+
+
+def test_the_clock_of_a_store() -> None:
+    """The date is read as UTC, in whichever zone it is written."""
+    assert stored_as({"Date": "Thu, 01 Jan 2026 02:00:00 +0200"}, 1, "").read_at == "2026-01-01T00:00:00+00:00"
 
 
 def test_keys_of_a_store_that_does_not_encode_them() -> None:

@@ -43,7 +43,7 @@ def test_without_rules_everything_is_taken() -> None:
     [
         (item("raw/"), {"filter": "FILES"}, "filter", "it is a folder; filter is FILES"),
         (item(), {"filter": "DIRECTORY"}, "filter", "it is no folder; filter is DIRECTORY"),
-        (item("raw/.tidewaiter-probe-1"), {}, "key", "it is one of Tidewaiter's own probe objects"),
+        (item("raw/.tidewaiter-probe-0123456789abcdef"), {}, "key", "it is one of Tidewaiter's own probe objects"),
         (item(), {"regexp": r"raw/.*\.txt"}, "regexp", r"its key does not match regexp 'raw/.*\.txt'"),
         (item(), {"pattern": "raw/{x}.txt"}, "pattern", "its key does not match pattern 'raw/{x}.txt'"),
         (item(), {"include": ["*.txt", "*.tsv"]}, "include", "no glob of include matches it: *.txt, *.tsv"),

@@ -267,9 +267,10 @@ class S3Bucket:
         """Give the unfinished multipart uploads to keys below *prefix*."""
         name = bucket or self.name
         call = Call(f"list the uploads to {s3_name(name, prefix)}", "s3:ListBucketMultipartUploads")
-        asked = {"uploads": "", "prefix": prefix, "encoding-type": "url", "max-uploads": "1000"}
+        asked = {"uploads": "", "prefix": prefix, "max-uploads": "1000"}
+        before: UploadMarker | None = None
         marker: UploadMarker | None = (None, None)
-        while marker is not None:
+        while marker is not None and marker != before:
             place = {"key-marker": marker[0], "upload-id-marker": marker[1]}
             reply = await self._read(Request(call, "GET", name, query={**asked, **place}))
             document = reply.document(call, "Upload")
@@ -277,7 +278,7 @@ class S3Bucket:
                 page = unfinished(document, name)
             for upload in page.uploads:
                 yield upload
-            marker = page.marker
+            before, marker = marker, page.marker
 
     async def abort_upload(self, upload: MultipartUpload) -> None:
         """Throw away an unfinished multipart upload with its parts."""

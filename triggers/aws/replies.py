@@ -41,7 +41,7 @@ class Listing:
 
 
 UploadMarker = tuple[str | None, str | None]
-"""Key and id of the upload after which a list of uploads goes on."""
+"""Key and id of the upload after which a list of uploads goes on, as far as the store names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _is_true(text: str) -> bool:
 def _listed(bucket: str, entry: Mapping[str, str], *, encoded: bool) -> S3Object:
     return S3Object(
         bucket=bucket,
-        key=_key(entry, encoded=encoded),
+        key=unquote_plus(entry["Key"]) if encoded else entry["Key"],
         etag=entry.get("ETag", "").strip('"'),
         size=int(entry["Size"]),
         last_modified=_moment(entry["LastModified"]),
@@ -151,7 +151,7 @@ def unfinished(document: Document, bucket: str) -> Uploads:
     """
     Read one page of ListMultipartUploads from a document with the records ``Upload``.
 
-    Not every store tells the key to go on from; it is that of the page's last upload.
+    Its keys are taken as they are: not every store that is asked to encode them does so, though it says it did.
 
     Raises:
         NotS3Error: it is anything else.
@@ -161,18 +161,13 @@ def unfinished(document: Document, bucket: str) -> Uploads:
     fields = document.fields
     if document.root != "ListMultipartUploadsResult":
         raise NotS3Error(f"<{document.root}> is no list of uploads")
-    encoded = fields.get("EncodingType") == "url"
     uploads = tuple(
-        MultipartUpload(bucket, _key(entry, encoded=encoded), entry["UploadId"], _moment(entry["Initiated"]))
+        MultipartUpload(bucket, entry["Key"], entry["UploadId"], _moment(entry["Initiated"]))
         for entry in document.entries
     )
-    if not uploads or not _is_true(fields.get("IsTruncated", "false")):
-        return Uploads(uploads, None)
-    return Uploads(uploads, (uploads[-1].key, uploads[-1].upload_id))
-
-
-def _key(entry: Mapping[str, str], *, encoded: bool) -> str:
-    return unquote_plus(entry["Key"]) if encoded else entry["Key"]
+    marker = (fields.get("NextKeyMarker") or None, fields.get("NextUploadIdMarker") or None)
+    more = _is_true(fields.get("IsTruncated", "false")) and any(marker)
+    return Uploads(uploads, marker if more else None)
 
 
 def _moment(text: str) -> datetime:

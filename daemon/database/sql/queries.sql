@@ -64,6 +64,11 @@ SELECT DISTINCT trigger_key FROM detection WHERE state IN ('CLAIMED', 'STORED', 
 -- name: detection
 SELECT * FROM detection WHERE id = :id;
 
+-- name: bound_for
+SELECT id, dest_key FROM detection WHERE dest_bucket = :bucket AND (dest_key = :object_key OR id = :id)
+UNION ALL
+SELECT id, dest_key FROM route WHERE dest_bucket = :bucket AND dest_key = :object_key;
+
 -- name: batch_detections
 SELECT * FROM detection WHERE batch_id = :batch_id ORDER BY ordinal;
 
