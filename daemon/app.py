@@ -17,7 +17,6 @@ from tidewaiter.daemon.clock import Clock
 from tidewaiter.daemon.control import Control
 from tidewaiter.daemon.database.sqlite import database_at
 from tidewaiter.daemon.executor import Executor
-from tidewaiter.daemon.intake import Port
 from tidewaiter.daemon.intakes import Intakes
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.loop import Loop, Step
@@ -31,6 +30,7 @@ from tidewaiter.daemon.run import Workplace
 from tidewaiter.daemon.scope import Host, environment_variables
 from tidewaiter.daemon.secrets import Secrets
 from tidewaiter.daemon.storage import Storage, witness_of
+from tidewaiter.daemon.watch import Port
 from tidewaiter.daemon.web.server import control_socket, health
 from tidewaiter.tasks.context import GitSettings, RunnerSettings
 from tidewaiter.triggers.aws import Clients

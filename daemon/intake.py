@@ -12,30 +12,21 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from tidewaiter.config.errors import TidewaiterError
-from tidewaiter.config.expression import Expressions
-from tidewaiter.config.settings import Retry
-from tidewaiter.config.spec import concrete
 from tidewaiter.daemon.claimer import Claimer
 from tidewaiter.daemon.custody import Custody
 from tidewaiter.daemon.database import DatabaseError
-from tidewaiter.daemon.flows import AnyFlow
 from tidewaiter.daemon.gathering import Backlog, Look
-from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.journal.claims import Source
 from tidewaiter.daemon.journal.detections import Standing
-from tidewaiter.daemon.loop import Crashed, supervised
-from tidewaiter.daemon.probes import Probes
-from tidewaiter.daemon.records import Detection, DetectionState, TriggerKey, now, parse_timestamp, timestamp
-from tidewaiter.daemon.scope import Host, object_scope, trigger_scope
-from tidewaiter.daemon.storage import Storage
+from tidewaiter.daemon.loop import supervised
+from tidewaiter.daemon.records import Detection, DetectionState, now, parse_timestamp, timestamp
+from tidewaiter.daemon.watch import Port, Watch, rendered, rules_of
 from tidewaiter.triggers.bucket import (
     Bucket,
     BucketError,
     Capabilities,
-    Connect,
 )
 from tidewaiter.triggers.manifests import Manifests
-from tidewaiter.triggers.rules import Rules
 from tidewaiter.triggers.s3 import BucketTrigger, moves_into_itself
 from tidewaiter.triggers.settle import REMOVING, check_capabilities
 
@@ -52,35 +43,6 @@ _ABOUT_OBJECT = frozenset({"InvalidObjectState", "InvalidRequest", "MethodNotAll
 _NOTHING = Capabilities(delete_if_match=False, copy_source_if_match=False, copy_if_none_match=False, versioning=False)
 _MANY_FAILING = 100
 _UNFINISHED = frozenset({DetectionState.CLAIMED, DetectionState.STORED, DetectionState.COPIED})
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """What every intake of this daemon shares. *crashed* is told of an error that is not one of ours."""
-
-    journal: Journal
-    storage: Storage
-    expressions: Expressions
-    host: Host
-    connect: Connect
-    probes: Probes
-    transfers: int
-    retry: Retry
-    crashed: Crashed
-    archiving: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """
-    A trigger to serve: as of *revision* of *flow*. *looking* is False when only its claims are still to be finished.
-    """
-
-    key: TriggerKey
-    flow: AnyFlow
-    revision: int
-    spec: BucketTrigger
-    looking: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,21 +360,6 @@ class Intake:
             self.watch.key, cause, problem.message if problem else None, problem.hint if problem else None
         )
         self._reported = cause
-
-
-def rendered(trigger: BucketTrigger, flow: AnyFlow, revision: int, port: Port) -> BucketTrigger:
-    """Give *trigger* with its expressions rendered. Raises as `tidewaiter.config.spec.concrete`."""
-
-    def render(text: str) -> str:
-        return port.expressions.render(text, trigger_scope(flow, revision, trigger, port.host))
-
-    return concrete(trigger, render)
-
-
-def rules_of(spec: BucketTrigger, watch: Watch, port: Port) -> Rules:
-    """Make the rules of *spec*, the trigger of *watch* with its expressions rendered, ready to judge."""
-    scope = trigger_scope(watch.flow, watch.revision, watch.spec, port.host)
-    return Rules.of(spec, lambda source, item: port.expressions.render(source, object_scope(scope, item)))
 
 
 def _monotonic(moment: str) -> float:

@@ -12,11 +12,12 @@ import structlog
 from tidewaiter.config.errors import ConfigError, Problem, TidewaiterError
 from tidewaiter.daemon.facts import facts
 from tidewaiter.daemon.flows import AnyFlow, FlowFile, FlowSet, changed, load_flows, parse_flow
-from tidewaiter.daemon.intake import Intake, Port, Watch, rendered, rules_of
+from tidewaiter.daemon.intake import Intake
 from tidewaiter.daemon.loop import Loop, Step
 from tidewaiter.daemon.operations import Facts
 from tidewaiter.daemon.records import TriggerKey
 from tidewaiter.daemon.routing import Routing
+from tidewaiter.daemon.watch import Port, Watch, rendered, rules_of
 from tidewaiter.triggers.s3 import BucketTrigger
 
 _log = structlog.get_logger("tidewaiter.intakes")

@@ -51,6 +51,6 @@ class Orphans:
                 await self._abort(bucket, upload)
 
     async def _abort(self, bucket: Bucket, upload: MultipartUpload) -> None:
-        if await self.journal.detections.bound_for(upload.bucket, upload.key):
+        if await self.journal.objects.bound_for(upload.bucket, upload.key):
             await bucket.abort_upload(upload)
             _log.info("upload_aborted", bucket=upload.bucket, key=upload.key, initiated=upload.initiated.isoformat())

@@ -20,8 +20,9 @@ from tidewaiter.daemon.records import Detection, Place, Route, RoutePurpose, Rou
 from tidewaiter.daemon.storage import Storage
 from tidewaiter.triggers import settle
 from tidewaiter.triggers.bucket import AS_IT_IS, Bucket, BucketError, Connect, Removal, S3Object
+from tidewaiter.triggers.moves import MoveTo, Outcome
 from tidewaiter.triggers.rules import Rules
-from tidewaiter.triggers.s3 import BucketTrigger, MoveTo, Outcome
+from tidewaiter.triggers.s3 import BucketTrigger
 
 SIDECAR = ".tidewaiter.json"
 """What the name of the file that explains a quarantined object ends with."""

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from tidewaiter.config.spec import ObjectTemplate
 from tidewaiter.triggers.bucket import S3Object
 from tidewaiter.triggers.keys import basename, below, danger
-from tidewaiter.triggers.s3 import BucketTrigger, MoveTo, as_folder, destination_watched, sees
+from tidewaiter.triggers.moves import MoveTo, as_folder
+from tidewaiter.triggers.s3 import BucketTrigger, destination_watched, sees
 
 Render = Callable[[str], str]
 """Gives the text of an expression's source for one object."""

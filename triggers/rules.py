@@ -18,7 +18,8 @@ from tidewaiter.triggers.bucket import S3Object
 from tidewaiter.triggers.destinations import Place, destination, is_folder_marker, objection, refusal, was_moved
 from tidewaiter.triggers.keynames import KeyGlob, KeyNames
 from tidewaiter.triggers.keys import basename, below, danger, folder_of, is_probe
-from tidewaiter.triggers.s3 import BucketTrigger, MoveTo
+from tidewaiter.triggers.moves import MoveTo
+from tidewaiter.triggers.s3 import BucketTrigger
 
 Render = Callable[[str, Mapping[str, Any]], str]
 """Renders the source of an expression for what it sees as ``object``; raises `ExpressionError`."""

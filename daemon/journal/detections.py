@@ -10,7 +10,6 @@ from tidewaiter.daemon.database import Database, Row, Transaction
 from tidewaiter.daemon.journal.claims import Claim, Comparison, Listed, Source, absences, arrival
 from tidewaiter.daemon.records import Detection, DetectionState, TriggerKey, execution_id, new_id, now, timestamp
 from tidewaiter.triggers.bucket import S3Object
-from tidewaiter.triggers.settle import suffixed, suffixed_for
 
 _LAST = "\U0010ffff"
 _PATIENCE = 3
@@ -165,14 +164,6 @@ class Detections:
     async def everything(self) -> list[Detection]:
         """Every detection there is, oldest first."""
         return [_detection(row) for row in await self._database.read(lambda tx: tx.all("all_detections"))]
-
-    async def bound_for(self, bucket: str, key: str) -> bool:
-        """
-        Whether *bucket*/*key* is where an object was or is to be stored, under its own name or that with the suffix.
-        """
-        parameters = {"bucket": bucket, "object_key": key, "id": suffixed_for(key) or ""}
-        rows = await self._database.read(lambda tx: tx.all("bound_for", **parameters))
-        return any(key in {row["dest_key"], suffixed(row["dest_key"], row["id"])} for row in rows)
 
     async def standing(self, trigger: TriggerKey) -> Standing:
         """Give where *trigger* stands; detections oldest batch first. Executions that have ended do not count."""

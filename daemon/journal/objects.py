@@ -6,6 +6,7 @@ from typing import Any
 
 from tidewaiter.daemon.database import Database, Transaction
 from tidewaiter.daemon.records import Detection, TriggerKey, now
+from tidewaiter.triggers.settle import suffixed, suffixed_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,14 @@ class Objects:
         await self._database.write(
             lambda tx: tx.run("reconsider_parked", trigger_key=str(trigger), flow_revision=flow_revision, now=now())
         )
+
+    async def bound_for(self, bucket: str, key: str) -> bool:
+        """
+        Whether *bucket*/*key* is where an object was or is to be stored, under its own name or that with the suffix.
+        """
+        parameters = {"bucket": bucket, "object_key": key, "id": suffixed_for(key) or ""}
+        rows = await self._database.read(lambda tx: tx.all("bound_for", **parameters))
+        return any(key in {row["dest_key"], suffixed(row["dest_key"], row["id"])} for row in rows)
 
     async def _rows(self, **chosen: Any) -> list[Mapping[str, Any]]:
         nothing = dict.fromkeys(("state", "trigger_key", "prefix", "first", "last"))

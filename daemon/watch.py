@@ -1,0 +1,62 @@
+"""What an intake works with: the trigger it serves, rendered, and what all intakes of this daemon share."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from tidewaiter.config.expression import Expressions
+from tidewaiter.config.settings import Retry
+from tidewaiter.config.spec import concrete
+from tidewaiter.daemon.flows import AnyFlow
+from tidewaiter.daemon.journal import Journal
+from tidewaiter.daemon.loop import Crashed
+from tidewaiter.daemon.probes import Probes
+from tidewaiter.daemon.records import TriggerKey
+from tidewaiter.daemon.scope import Host, object_scope, trigger_scope
+from tidewaiter.daemon.storage import Storage
+from tidewaiter.triggers.bucket import Connect
+from tidewaiter.triggers.rules import Rules
+from tidewaiter.triggers.s3 import BucketTrigger
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """What every intake of this daemon shares. *crashed* is told of an error that is not one of ours."""
+
+    journal: Journal
+    storage: Storage
+    expressions: Expressions
+    host: Host
+    connect: Connect
+    probes: Probes
+    transfers: int
+    retry: Retry
+    crashed: Crashed
+    archiving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """
+    A trigger to serve: as of *revision* of *flow*. *looking* is False when only its claims are still to be finished.
+    """
+
+    key: TriggerKey
+    flow: AnyFlow
+    revision: int
+    spec: BucketTrigger
+    looking: bool = True
+
+
+def rendered(trigger: BucketTrigger, flow: AnyFlow, revision: int, port: Port) -> BucketTrigger:
+    """Give *trigger* with its expressions rendered. Raises as `tidewaiter.config.spec.concrete`."""
+
+    def render(text: str) -> str:
+        return port.expressions.render(text, trigger_scope(flow, revision, trigger, port.host))
+
+    return concrete(trigger, render)
+
+
+def rules_of(spec: BucketTrigger, watch: Watch, port: Port) -> Rules:
+    """Make the rules of *spec*, the trigger of *watch* with its expressions rendered, ready to judge."""
+    scope = trigger_scope(watch.flow, watch.revision, watch.spec, port.host)
+    return Rules.of(spec, lambda source, item: port.expressions.render(source, object_scope(scope, item)))
