@@ -121,12 +121,13 @@ class App:
         await self._start_intakes(stack, self._port(place, clients))
         self._start_retention(stack, place)
         self._start_orphans(stack, clients)
-        control = Control(self._journal, self._executor_loop.wake, self._intakes.poll, self._router_loop.wake)
-        operations = Operations(self._journal, control, self._intakes.facts, daemon=True)
+        intakes = self._intakes
+        control = Control(self._journal, self._executor_loop.wake, intakes.poll, self._router_loop.wake)
+        operations = Operations(self._journal, control, intakes.facts, daemon=True, rejected=intakes.rejected)
         await stack.enter_async_context(control_socket(settings.state_dir / "control.sock", operations))
         if settings.listen:
             await stack.enter_async_context(health(settings.listen, self._ready))
-        flows, triggers = len(self._intakes.flows.flows), len(self._intakes.keys)
+        flows, triggers = len(intakes.flows.flows), len(intakes.keys)
         _log.info("ready", flows=flows, triggers=triggers, state_dir=str(settings.state_dir))
 
     async def _start_executor(self, stack: AsyncExitStack, place: Workplace) -> None:

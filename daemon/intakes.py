@@ -1,11 +1,12 @@
 """The triggers in service: kept in step with the flow files, each with an intake and a loop of its own."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -15,12 +16,14 @@ from tidewaiter.daemon.flows import AnyFlow, FlowFile, FlowSet, changed, load_fl
 from tidewaiter.daemon.intake import Intake
 from tidewaiter.daemon.loop import Loop, Step
 from tidewaiter.daemon.operations import Facts
-from tidewaiter.daemon.records import TriggerKey
+from tidewaiter.daemon.records import TriggerKey, now
 from tidewaiter.daemon.routing import Routing
 from tidewaiter.daemon.watch import Port, Watch, rendered, rules_of
 from tidewaiter.triggers.s3 import BucketTrigger
 
 _log = structlog.get_logger("tidewaiter.intakes")
+_REJECTED = "FlowRejected"
+_KEPT = "; the flow as it was before stays in service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Intakes:
     interval: timedelta
     flows: FlowSet = field(default_factory=FlowSet)
     _served: dict[TriggerKey, _Served] = field(default_factory=dict)
-    _reported: tuple[Problem, ...] = ()
+    _rejected: Mapping[Problem, str] = field(default_factory=dict)
     _stopped: bool = False
 
     async def step(self) -> timedelta | None:
@@ -80,8 +83,10 @@ class Intakes:
         await self._finish(watches.keys())
         for key, watch in watches.items():
             self._serve(key, watch)
+        await self.port.journal.triggers.note_served(flows.flows)
         # Not before they are served: what a failing journal kept from it is a change at the next look, too.
         self.flows = flows
+        _tell_changes(before.flows, flows.flows)
 
     async def stop(self) -> None:
         """End every intake. Safe to call twice."""
@@ -119,7 +124,11 @@ class Intakes:
 
     async def facts(self) -> Facts:
         """Give what is known of each trigger."""
-        return {key: facts(served.intake) for key, served in self._served.items()}
+        files = {name: str(file.path) for name, file in self.flows.flows.items()}
+        return {
+            key: {**facts(served.intake), "problem": self._rejection(files.get(key.flow_path, ""), _KEPT)}
+            for key, served in self._served.items()
+        }
 
     def moving(self) -> list[BucketTrigger]:
         """Give the triggers in service that move objects; not those whose expressions fail, which say so themselves."""
@@ -149,12 +158,28 @@ class Intakes:
         """Whether a flow file is wrong or something keeps a trigger from working."""
         return bool(self.flows.problems) or any(served.intake.troubled for served in self._served.values())
 
+    def rejected(self) -> Mapping[str, Mapping[str, Any]]:
+        """Give the problem of each flow file that is wrong and has nothing in service, by its path."""
+        serving = {str(file.path) for file in self.flows.flows.values()}
+        files = dict.fromkeys(problem.file for problem in self._rejected)
+        found = {file: self._rejection(file) for file in files if file not in serving}
+        return {file: problem for file, problem in found.items() if problem}
+
+    def _rejection(self, file: str, note: str = "") -> Mapping[str, Any] | None:
+        """Give the first thing that is wrong with a flow file, as trouble of its triggers."""
+        problem = next((problem for problem in self._rejected if problem.file == file), None)
+        if problem is None:
+            return None
+        where = f"{file}:{problem.line}:{problem.column}" if problem.line else file
+        message = f"{where}: {problem.message}{note}"
+        return {"cause": _REJECTED, "message": message, "hint": problem.hint, "since": self._rejected[problem]}
+
     def _report(self, problems: tuple[Problem, ...]) -> None:
         for problem in problems:
-            if problem not in self._reported:
+            if problem not in self._rejected:
                 where = {"file": problem.file, "line": problem.line, "column": problem.column}
                 _log.error("flow_rejected", **where, error=problem.message, hint=problem.hint)
-        self._reported = problems
+        self._rejected = {problem: self._rejected.get(problem) or now() for problem in problems}
 
     def _rendered(self, flow: AnyFlow, trigger: BucketTrigger) -> BucketTrigger:
         """
@@ -211,3 +236,14 @@ class Intakes:
         elif served.intake.watch != watch:
             served.intake.watch = watch
             served.intake.poll_now()
+
+
+def _tell_changes(before: Mapping[str, FlowFile], after: Mapping[str, FlowFile]) -> None:
+    """Log each flow that is served anew, changed, or not served any more."""
+    for name, file in after.items():
+        if name not in before:
+            _log.info("flow_loaded", flow=name, file=str(file.path))
+        elif before[name].source != file.source:
+            _log.info("flow_changed", flow=name, file=str(file.path))
+    for name in before.keys() - after.keys():
+        _log.info("flow_removed", flow=name, file=str(before[name].path))

@@ -28,13 +28,14 @@ class BadRequestError(TidewaiterError):
 class Operations:
     """
     Answers requests from the journal and passes intents to `Control`. *facts* gives the triggers known at the moment,
-    *daemon* tells whether a daemon is behind it.
+    *daemon* tells whether a daemon is behind it, *rejected* what is wrong with flow files that nothing of is served.
     """
 
     journal: Journal
     control: Control
     facts: Callable[[], Awaitable[Facts]]
     daemon: bool
+    rejected: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
 
     async def answer(self, method: str, path: str, query: Query) -> Any:
         """
@@ -94,7 +95,7 @@ class Operations:
         return {**views.object_view(await self.control.object(path["id"])), "done": done}
 
     async def triggers(self, _path: Query, _query: Query) -> list[dict[str, Any]]:
-        """List triggers and how they fare."""
+        """List triggers and how they fare, and flow files of which none is served since they are wrong."""
         statuses, counts, facts = (
             await self.journal.triggers.statuses(),
             await self.journal.detections.counts(),
@@ -103,8 +104,11 @@ class Operations:
         for trigger, number in (await self.journal.objects.quarantined()).items():
             counts.setdefault(trigger, {})["QUARANTINED"] = number
         return [
-            views.trigger_view(key, known, statuses.get(str(key)), counts.get(str(key), {}))
-            for key, known in sorted(facts.items(), key=lambda item: str(item[0]))
+            *(
+                views.trigger_view(key, known, statuses.get(str(key)), counts.get(str(key), {}))
+                for key, known in sorted(facts.items(), key=lambda item: str(item[0]))
+            ),
+            *(views.rejected_file(file, problem) for file, problem in sorted(self.rejected().items())),
         ]
 
     async def trigger_request(self, path: Query, _query: Query) -> dict[str, Any]:

@@ -134,10 +134,10 @@ def trigger_view(
     key: TriggerKey, facts: Mapping[str, Any], status: TriggerStatus | None, counts: Mapping[str, int]
 ) -> dict[str, Any]:
     """Give one trigger as ``triggers list`` shows it; *facts* are what the daemon or the flow file says of it."""
-    state = "PAUSED" if status and status.paused else "ERROR" if status and status.cause else facts.get("state", "OK")
-    problem = None
-    if status and status.cause:
+    problem = facts.get("problem")
+    if problem is None and status and status.cause:
         problem = {"cause": status.cause, "message": status.message, "hint": status.hint, "since": status.since}
+    state = "PAUSED" if status and status.paused else "ERROR" if problem else facts.get("state", "OK")
     return {
         "id": key.trigger_id,
         "namespace": key.namespace,
@@ -147,4 +147,17 @@ def trigger_view(
         "state": state,
         "problem": problem,
         "detections": dict(counts),
+    }
+
+
+def rejected_file(file: str, problem: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a flow file that is wrong, and of which nothing is in service, beside the triggers."""
+    unknown = ("id", "namespace", "flowId", "type", "bucket", "prefix", "action", "lastPoll", "capabilities")
+    return {
+        **dict.fromkeys(unknown),
+        "name": file,
+        "state": "ERROR",
+        "waiting": False,
+        "problem": dict(problem),
+        "detections": {},
     }

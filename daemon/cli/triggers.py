@@ -1,11 +1,18 @@
 """``tidewaiter triggers``."""
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from tidewaiter.daemon.cli.ask import ask
 from tidewaiter.daemon.cli.options import settings_from
 from tidewaiter.daemon.cli.terminal import ago, note, printable, say, say_json, table
+
+_SELDOM = frozenset({"PARKED", "QUARANTINED", "BACKLOG", "HELD"})
+_COLUMNS = (
+    *("TRIGGER", "STATE", "WATCHES", "ACTION", "DELETES", "LAST POLL", "IN CUSTODY"),
+    *("PARKED", "QUARANTINED", "BACKLOG", "HELD"),
+)
 
 
 def list_(options: argparse.Namespace) -> int:
@@ -15,21 +22,12 @@ def list_(options: argparse.Namespace) -> int:
     if getattr(options, "json", False):
         say_json(found)
         return 0
-    table(
-        (
-            "TRIGGER",
-            "STATE",
-            "WATCHES",
-            "ACTION",
-            "LAST POLL",
-            "IN CUSTODY",
-            "PARKED",
-            "QUARANTINED",
-            "BACKLOG",
-            "HELD",
-        ),
-        [_row(item) for item in found],
-    )
+    rows = [_row(item) for item in found]
+    # What nothing is to be said about would only make the lines longer.
+    shown = [
+        at for at, name in enumerate(_COLUMNS) if name not in _SELDOM or any(row[at] not in {"-", "0"} for row in rows)
+    ]
+    table([_COLUMNS[at] for at in shown], [[row[at] for at in shown] for row in rows])
     for item in found:
         if problem := item["problem"]:
             say(
@@ -45,12 +43,13 @@ def list_(options: argparse.Namespace) -> int:
 def _row(item: dict[str, Any]) -> tuple[str, ...]:
     counts = item["detections"]
     live = sum(counts.get(state, 0) for state in ("CLAIMED", "STORED", "COPIED", "ACTION_BLOCKED"))
-    watches = f"s3://{item['bucket']}/{item['prefix'] or ''}"
+    watches = f"s3://{item['bucket']}/{item['prefix'] or ''}" if item["bucket"] else "-"
     return (
         item["name"],
         item["state"],
         watches,
         item["action"] or "-",
+        _deletes(item["capabilities"]),
         ago(item["lastPoll"]),
         str(live),
         str(counts.get("PARKED", 0)),
@@ -66,6 +65,15 @@ def _backlog(item: dict[str, Any]) -> str:
     if not backlog or not backlog["objects"]:
         return "yes" if item["waiting"] else "-"
     return f"{backlog['objects']}{'' if backlog['complete'] else '+'}, oldest {ago(backlog['oldest'])}"
+
+
+def _deletes(capabilities: Mapping[str, Any] | None) -> str:
+    """Say what makes deletes safe on the store, as far as it was asked."""
+    if capabilities is None:
+        return "-"
+    if capabilities["versioning"]:
+        return "by version"
+    return "conditionally" if capabilities["deleteIfMatch"] else "unsafe"
 
 
 def pause(options: argparse.Namespace) -> int:

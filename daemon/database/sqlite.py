@@ -277,7 +277,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _call_witness(connection: sqlite3.Connection, path: Path, where: Path) -> Witness:
-    row = connection.execute(queries()["generation"]).fetchone()
+    row = connection.execute(queries()["fact"], {"fact": "generation"}).fetchone()
     generation, known = int(row["value"]) if row else 0, seen(where)
     if known > generation:
         raise DatabaseRolledBackError(

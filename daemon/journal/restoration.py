@@ -49,7 +49,7 @@ class Restoration:
 
     async def generation(self) -> int:
         """How many commits there have been."""
-        row = await self._database.read(lambda tx: tx.one("generation"))
+        row = await self._database.read(lambda tx: tx.one("fact", fact="generation"))
         return int(row["value"]) if row else 0
 
     async def restore(
@@ -71,7 +71,7 @@ class Restoration:
                 tx.run("interrupt_task_runs", execution_id=identifier, now=now())
                 tx.run("doubt_execution", id=identifier, now=now(), error=reason)
             if generation is not None:
-                tx.run("set_generation", value=str(generation))
+                tx.run("set_fact", fact="generation", value=str(generation))
 
         await self._database.write(work)
 

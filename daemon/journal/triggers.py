@@ -1,9 +1,12 @@
 """Flows by revision, and how their triggers fare."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 
 from tidewaiter.daemon.database import Database, Transaction
 from tidewaiter.daemon.records import TriggerKey, TriggerStatus, now
+
+_SERVED = "served"
 
 
 class Triggers:
@@ -34,10 +37,27 @@ class Triggers:
         )
         return row["source"] if row else None
 
+    async def note_served(self, flows: Iterable[str]) -> None:
+        """Note the full names of the flows in service; the same ones again cost nothing."""
+        text = json.dumps(sorted(flows))
+
+        def work(tx: Transaction) -> None:
+            noted = tx.one("fact", fact=_SERVED)
+            if noted is None or noted["value"] != text:
+                tx.run("set_fact", fact=_SERVED, value=text)
+
+        await self._database.write(work)
+
     async def latest_flows(self) -> list[tuple[str, str, str]]:
-        """Give namespace, id and text of every flow ever served, as of its latest revision."""
-        rows = await self._database.read(lambda tx: tx.all("latest_flows"))
-        return [(row["namespace"], row["flow_id"], row["source"]) for row in rows]
+        """Give namespace, id and text, as of its latest revision, of every flow that was in service last."""
+
+        def work(tx: Transaction) -> list[tuple[str, str, str]]:
+            noted = tx.one("fact", fact=_SERVED)
+            served = json.loads(noted["value"]) if noted else None
+            found = [(row["namespace"], row["flow_id"], row["source"]) for row in tx.all("latest_flows")]
+            return [flow for flow in found if served is None or f"{flow[0]}.{flow[1]}" in served]
+
+        return await self._database.read(work)
 
     async def statuses(self) -> Mapping[str, TriggerStatus]:
         """The status of every trigger that was ever paused or in trouble."""

@@ -104,6 +104,10 @@ async def test_a_broken_edit_keeps_the_flow(daemon: Daemon, objects: Any) -> Non
     daemon.add_flow(json.dumps(good).replace('"tasks"', '"taks"'))
     (rejected, *_) = await daemon.until(lambda: daemon.logged("flow_rejected"), "the edit to be rejected")
     assert rejected["file"].endswith("flow.yaml")
+    shown = await daemon.trigger()
+    assert (shown["state"], shown["problem"]["cause"], shown["bucket"]) == ("ERROR", "FlowRejected", objects.bucket)
+    assert f"flow.yaml:{rejected['line']}:{rejected['column']}: " in shown["problem"]["message"]
+    assert shown["problem"]["message"].endswith("the flow as it was before stays in service")
     await objects.put("raw/1.csv")
     (first,) = await daemon.until_ended(1)
     assert await daemon.task_log(first["id"]) == "first edition"
@@ -113,10 +117,25 @@ async def test_a_broken_edit_keeps_the_flow(daemon: Daemon, objects: Any) -> Non
         return (await daemon.trigger())["prefix"] == "new/"
 
     await daemon.until(serves_new, "the edit to be served")
+    assert (await daemon.trigger())["state"] == "OK"
+    assert [len(daemon.logged(event)) for event in ("flow_loaded", "flow_changed", "flow_removed")] == [1, 1, 0]
     await objects.put("new/2.csv")
     (_, second) = await daemon.until_ended(2)
     assert await daemon.task_log(second["id"]) == "third edition"
     assert second["flowRevision"] == first["flowRevision"] + 1
+
+
+async def test_a_flow_that_was_never_right_is_listed(daemon: Daemon) -> None:
+    """Its file stands beside the triggers, with place, mistake and remedy; nothing else is known of it."""
+    file = daemon.add_flow(GOOD.replace("prefix:", "prefx:"))
+    daemon.start()
+    await daemon.ready()
+    shown = await daemon.trigger()
+    assert (shown["name"], shown["state"], shown["id"], shown["detections"]) == (str(file), "ERROR", None, {})
+    said = await daemon.call("triggers", "list")
+    assert said.returncode == 0
+    assert f"{file}:11:5: unknown property 'prefx'" in said.stdout
+    assert "did you mean 'prefix'?" in said.stdout
 
 
 async def test_flows_come_and_go(daemon: Daemon, objects: Any) -> None:
@@ -133,6 +152,7 @@ async def test_flows_come_and_go(daemon: Daemon, objects: Any) -> None:
         return not await daemon.ask("triggers")
 
     await daemon.until(serves_none, "the trigger to go")
+    assert [record["flow"] for record in daemon.logged("flow_removed")] == ["acceptance.arrivals"]
     await objects.put("raw/2.csv")
     assert [item["state"] for item in await daemon.executions()] == ["SUCCESS"]
     assert await objects.keys("raw/") == ["raw/2.csv"]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tidewaiter.daemon.cli import main
+from tidewaiter.daemon.cli.triggers import _deletes
 from tidewaiter.daemon.database.sqlite import database_at
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.records import TriggerKey
@@ -98,3 +99,13 @@ def test_a_trigger_nobody_knows(run: Any) -> None:
     """Exit code 1, with where to look."""
     code, _, err = run("pause", "nope/nope")
     assert (code, "there is no trigger 'nope/nope'" in err, "triggers list" in err) == (1, True, True)
+
+
+@pytest.mark.parametrize(
+    ("versioning", "conditional", "word"),
+    [(True, False, "by version"), (False, True, "conditionally"), (False, False, "unsafe")],
+)
+def test_how_the_store_deletes(versioning: bool, conditional: bool, word: str) -> None:
+    """What the probe showed, in a word."""
+    assert _deletes({"versioning": versioning, "deleteIfMatch": conditional}) == word
+    assert _deletes(None) == "-"

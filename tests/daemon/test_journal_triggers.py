@@ -27,6 +27,15 @@ async def test_every_revision_can_be_read_back(journal: Journal) -> None:
     assert await journal.triggers.latest_flows() == [("n", "f", "two")]
 
 
+async def test_flows_no_longer_in_service_are_left_out(journal: Journal) -> None:
+    """Their revisions stay for executions; who asks what there is does not see them any more."""
+    await journal.triggers.register("n", "f", "one")
+    await journal.triggers.register("n", "g", "two")
+    await journal.triggers.note_served(["n.g"])
+    assert await journal.triggers.latest_flows() == [("n", "g", "two")]
+    assert await journal.triggers.source("n", "f", 1) == "one"
+
+
 async def test_a_pause_survives_a_restart(journal: Journal, database: SqliteDatabase) -> None:
     """Only resuming ends it."""
     await journal.triggers.pause(TRIGGER, paused=True)

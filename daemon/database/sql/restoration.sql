@@ -1,14 +1,3 @@
--- name: generation
-SELECT value FROM fact WHERE name = 'generation';
-
--- name: advance_generation
-INSERT INTO fact (name, value) VALUES ('generation', '1')
-ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(fact.value AS INTEGER) + 1 AS TEXT)
-RETURNING value;
-
--- name: set_generation
-INSERT INTO fact (name, value) VALUES ('generation', :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
-
 -- name: all_detections
 SELECT * FROM detection ORDER BY id;
 
