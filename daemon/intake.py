@@ -19,8 +19,10 @@ from tidewaiter.daemon.gathering import Backlog, Look
 from tidewaiter.daemon.journal.claims import Source
 from tidewaiter.daemon.journal.detections import Standing
 from tidewaiter.daemon.loop import supervised
+from tidewaiter.daemon.probes import check_removal
 from tidewaiter.daemon.records import Detection, DetectionState, now, parse_timestamp, timestamp
-from tidewaiter.daemon.watch import Port, Watch, rendered, rules_of
+from tidewaiter.daemon.scope import rendered_trigger
+from tidewaiter.daemon.watch import Port, Watch, rules_of
 from tidewaiter.triggers.bucket import (
     Bucket,
     BucketError,
@@ -28,7 +30,7 @@ from tidewaiter.triggers.bucket import (
 )
 from tidewaiter.triggers.manifests import Manifests
 from tidewaiter.triggers.s3 import BucketTrigger, moves_into_itself
-from tidewaiter.triggers.settle import REMOVING, check_capabilities
+from tidewaiter.triggers.settle import REMOVING
 
 _log = structlog.get_logger("tidewaiter.intake")
 _POLL = ""
@@ -185,7 +187,8 @@ class Intake:
         Raises:
             TidewaiterError: one of them fails, or objects would be moved to where they are found again.
         """
-        spec = rendered(self.watch.spec, self.watch.flow, self.watch.revision, self.port)
+        watch, port = self.watch, self.port
+        spec = rendered_trigger(watch.flow, watch.revision, watch.spec, port.host, port.expressions)
         if reason := moves_into_itself(spec):
             raise BucketError(reason, "choose a moveTo outside the watched prefix", cause="MoveIntoItself")
         return spec
@@ -201,13 +204,7 @@ class Intake:
         """
         if spec.removes or any(detection.action in REMOVING for detection in live):
             self.capabilities = await self.port.probes.of(bucket, spec)
-        if spec.removes and self.capabilities is not None:
-            check_capabilities(
-                f"action {spec.action}" if spec.action in REMOVING else "what follows an execution",
-                self.capabilities,
-                allow_unconditional=spec.allow_unconditional_delete,
-                keep_versions=spec.keep_versions,
-            )
+            check_removal(spec, self.capabilities)
 
     async def _look(self, bucket: Bucket, source: Source, spec: BucketTrigger, standing: Standing) -> None:
         """

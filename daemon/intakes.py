@@ -18,7 +18,8 @@ from tidewaiter.daemon.loop import Loop, Step
 from tidewaiter.daemon.operations import Facts
 from tidewaiter.daemon.records import TriggerKey, now
 from tidewaiter.daemon.routing import Routing
-from tidewaiter.daemon.watch import Port, Watch, rendered, rules_of
+from tidewaiter.daemon.scope import rendered_trigger
+from tidewaiter.daemon.watch import Port, Watch, rules_of
 from tidewaiter.triggers.s3 import BucketTrigger
 
 _log = structlog.get_logger("tidewaiter.intakes")
@@ -119,7 +120,7 @@ class Intakes:
         if watch is None:
             raise TidewaiterError(f"trigger '{key}' is not in the journal", "give its flow back to the folder of flows")
         port = self.port
-        spec = rendered(watch.spec, watch.flow, watch.revision, port)
+        spec = rendered_trigger(watch.flow, watch.revision, watch.spec, port.host, port.expressions)
         return Routing(rules_of(spec, watch, port), port.journal, port.storage, port.connect, port.probes)
 
     async def facts(self) -> Facts:
@@ -186,7 +187,7 @@ class Intakes:
         Render what can be rendered now, to compare it with other triggers; what cannot is the trigger's own trouble.
         """
         try:
-            return rendered(trigger, flow, flow.revision or 1, self.port)
+            return rendered_trigger(flow, flow.revision or 1, trigger, self.port.host, self.port.expressions)
         except TidewaiterError:
             return trigger
 

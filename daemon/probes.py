@@ -8,9 +8,26 @@ from datetime import timedelta
 
 from tidewaiter.triggers.bucket import Bucket, Capabilities, Connection
 from tidewaiter.triggers.s3 import BucketTrigger
+from tidewaiter.triggers.settle import REMOVING, check_capabilities
 
 _PROBE_AGE = timedelta(days=1)
 _Which = tuple[Connection, str]
+
+
+def check_removal(spec: BucketTrigger, capabilities: Capabilities) -> None:
+    """
+    Make sure that nothing but what it means is removed by *spec* on a store with *capabilities*.
+
+    Raises:
+        BucketError: the store cannot promise that, see `tidewaiter.triggers.settle.check_capabilities`.
+    """
+    if spec.removes:
+        check_capabilities(
+            f"action {spec.action}" if spec.action in REMOVING else "what follows an execution",
+            capabilities,
+            allow_unconditional=spec.allow_unconditional_delete,
+            keep_versions=spec.keep_versions,
+        )
 
 
 @dataclass(slots=True)

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from tidewaiter.config.errors import ExpressionError, TaskError
-from tidewaiter.config.expression import Scope
+from tidewaiter.config.expression import Expressions, Scope
 from tidewaiter.config.flow import TaskSpec, TriggerSpec
+from tidewaiter.config.spec import concrete
 from tidewaiter.daemon.flows import AnyFlow
 from tidewaiter.daemon.records import Detection, Execution, TaskRun
 from tidewaiter.daemon.secrets import Secrets
+from tidewaiter.triggers.s3 import BucketTrigger
 
 MAX_READ = 16 << 20
 _ENVIRONMENT = ("KESTRA_", "ENV_")
@@ -47,6 +49,17 @@ def trigger_scope(flow: AnyFlow, revision: int, trigger: TriggerSpec, host: Host
 def object_scope(scope: Scope, item: Mapping[str, Any]) -> Scope:
     """Give what an arrival rule sees: *scope* of its trigger, and *item* as ``object``."""
     return Scope({**scope.variables, "object": item}, scope.functions)
+
+
+def rendered_trigger(
+    flow: AnyFlow, revision: int, trigger: BucketTrigger, host: Host, expressions: Expressions
+) -> BucketTrigger:
+    """Give *trigger* with its expressions rendered. Raises as `tidewaiter.config.spec.concrete`."""
+
+    def render(text: str) -> str:
+        return expressions.render(text, trigger_scope(flow, revision, trigger, host))
+
+    return concrete(trigger, render)
 
 
 def execution_variables(

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from tidewaiter.config.expression import Expressions
 from tidewaiter.config.settings import Retry
-from tidewaiter.config.spec import concrete
 from tidewaiter.daemon.flows import AnyFlow
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.loop import Crashed
@@ -45,15 +44,6 @@ class Watch:
     revision: int
     spec: BucketTrigger
     looking: bool = True
-
-
-def rendered(trigger: BucketTrigger, flow: AnyFlow, revision: int, port: Port) -> BucketTrigger:
-    """Give *trigger* with its expressions rendered. Raises as `tidewaiter.config.spec.concrete`."""
-
-    def render(text: str) -> str:
-        return port.expressions.render(text, trigger_scope(flow, revision, trigger, port.host))
-
-    return concrete(trigger, render)
 
 
 def rules_of(spec: BucketTrigger, watch: Watch, port: Port) -> Rules:

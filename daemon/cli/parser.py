@@ -40,6 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_executions(verbs)
     _add_objects(verbs)
     _add_triggers(verbs)
+    _add_doctor(verbs)
     _add_fsck(verbs)
     _add_demo(verbs)
     _add_schema(verbs)
@@ -226,6 +227,28 @@ def _add_triggers(verbs: Any) -> None:
         action = _verb(actions, name, summary, f"triggers:{name}")
         _settings(action)
         action.add_argument("trigger", metavar="FLOW/TRIGGER")
+
+
+def _add_doctor(verbs: Any) -> None:
+    doctor = _verb(
+        verbs,
+        "doctor",
+        "check machine, settings, flows and stores",
+        "doctor:run",
+        (
+            "Check what a new installation gets wrong: Python, SQLite, the state directory and its disk, the journal, "
+            "flows, secrets, and each bucket that is watched. Writes nothing without --probe. Exits with 1 if "
+            "something keeps Tidewaiter from working."
+        ),
+    )
+    _settings(doctor)
+    doctor.add_argument(
+        "--flows", action="append", type=Path, metavar="DIR", help="folder or file of flows; may be repeated"
+    )
+    doctor.add_argument(
+        "--probe", action="store_true", help="ask stores what they honour, with objects of its own in the bucket"
+    )
+    doctor.add_argument("--json", action="store_true", help="[{subject, level, message, remedy}]")
 
 
 def _add_fsck(verbs: Any) -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-VERBS = ["run", "validate", "test", "executions", "triggers", "demo", "schema", "version"]
+VERBS = ["run", "validate", "test", "executions", "triggers", "doctor", "fsck", "demo", "schema", "version"]
 HEAVY = ("pydantic", "aiohttp", "botocore", "yaml", "jinja2", "sqlite3", "structlog")
 
 

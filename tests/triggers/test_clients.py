@@ -251,3 +251,13 @@ async def test_an_unknown_certificate_is_refused(clients: Clients, tls_store: Re
     assert caught.value.cause == "TLS"
     assert "caPem" in (caught.value.hint or "")
     assert tls_store.requests == []
+
+
+async def test_the_clock_of_a_store(store: Recorder, connection: Connection, clients: Clients) -> None:
+    """It is in the reply to any request, signed or not; a store that does not tell has none."""
+    silent = await clients.clock(Connection(endpoint_url=store.url), "b")
+    told = await clients.clock(connection, "no-such-bucket")
+    assert silent is None
+    assert told is not None
+    assert abs((told - datetime.now(UTC)).total_seconds()) < 60
+    assert "authorization" not in store.requests[0].lower()

@@ -7,16 +7,18 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import aiohttp
+from yarl import URL
 
 from tidewaiter.triggers.aws.address import Addresses
 from tidewaiter.triggers.aws.bucket import S3Bucket
-from tidewaiter.triggers.aws.errors import Call, no_credentials, tls_failed
+from tidewaiter.triggers.aws.errors import Call, no_credentials, tls_failed, translated
 from tidewaiter.triggers.aws.proxies import Proxies
 from tidewaiter.triggers.aws.signature import Keys
 from tidewaiter.triggers.aws.wire import KeySource, Wire, open_session
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tidewaiter.triggers.aws.chain import Chain
 
 _SIGN_IN = Call("sign in", "s3:ListBucket")
+_REACH = Call("reach the store", "s3:ListBucket")
 
 
 def defaulted(connection: Connection, environment: Mapping[str, str]) -> Connection:
@@ -116,6 +119,25 @@ class Clients:
         """Give *bucket*; it is connected to, and credentials are looked up, at its first call."""
         filled = defaulted(connection, self._environment)
         yield S3Bucket(bucket, filled, partial(self._wire, filled))
+
+    async def clock(self, connection: Connection, bucket: str) -> datetime | None:
+        """
+        Ask the store for its time: the header ``Date`` of whatever it answers to an unsigned request (RFC 9110
+        §6.6.1). None if it does not tell.
+
+        Raises:
+            BucketError: it cannot be reached.
+        """
+        filled = defaulted(connection, self._environment)
+        addresses = Addresses(filled)
+        session = await self._session(filled, encrypted=addresses.encrypted)
+        address = addresses.find(bucket, None, addresses.region)
+        with translated(_REACH):
+            url = URL(f"{address.origin}{address.path}", encoded=True)
+            proxy = self._proxies.find(address)
+            async with session.get(url, allow_redirects=False, proxy=proxy) as response:
+                said = response.headers.get("Date")
+                return parsedate_to_datetime(said) if said else None
 
     async def _wire(self, connection: Connection) -> Wire:
         if wire := self._wires.get(connection):

@@ -1,0 +1,1 @@
+"""What `tidewaiter doctor` looks at: small checks, each of which gives findings and raises nothing of ours."""
