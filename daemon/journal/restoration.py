@@ -89,7 +89,7 @@ def _put_back(tx: Transaction, lost: Lost) -> None:
         id=detection.id,
         batch_id=detection.batch_id,
         ordinal=detection.ordinal,
-        flow_revision=detection.flow_revision,
+        flow_revision=_revision(tx, detection),
         etag=detection.etag,
         size=detection.size,
         last_modified=detection.last_modified,
@@ -125,10 +125,17 @@ def _insert_execution(tx: Transaction, lost: Lost) -> None:
         batch_id=lost.detection.batch_id,
         namespace=trigger.namespace,
         flow_id=trigger.flow_id,
-        flow_revision=lost.detection.flow_revision,
+        flow_revision=_revision(tx, lost.detection),
         trigger_key=lost.detection.trigger,
         trigger_type=lost.trigger_type,
         held=0,
         created_at=now(),
         original_id=None,
     )
+
+
+def _revision(tx: Transaction, detection: Detection) -> int:
+    """Give a revision of the flow that there is: where the journal lost it, the one that is registered next."""
+    trigger = TriggerKey.parse(detection.trigger)
+    latest = tx.one("latest_flow", namespace=trigger.namespace, flow_id=trigger.flow_id)
+    return min(detection.flow_revision, (latest["revision"] if latest else 0) + 1)

@@ -303,3 +303,21 @@ async def test_an_unread_batch_is_forgotten_with_its_folder(harbour: Harbour) ->
         await Retention(journal, harbour.storage, timedelta(0), None).step()
         assert [row.id for row in await journal.detections.everything()] == [live.id]
     assert not folder.exists()
+
+
+async def test_a_journal_that_is_lost_altogether(harbour: Harbour) -> None:
+    """Everything that has a manifest is in the new one, with a flow revision that it will have."""
+    async with harbour.journal() as journal:
+        for text in ("one", "two", "three"):
+            revision = await journal.triggers.register("demo", "orders", text)
+        [detection] = await Intake(journal, source(revision=revision)).claim("a.csv")
+        await harbour.store(journal, detection)
+    for path in harbour.state.glob("tidewaiter.db*"):
+        path.unlink()
+
+    assert await harbour.found(repair=True, accept=True) == ["rollback", "lost"]
+
+    async with harbour.journal() as journal:
+        execution = await journal.executions.get(detection.execution_id)
+    assert execution is not None
+    assert (execution.flow_revision, execution.state) == (1, ExecutionState.FAILED)

@@ -61,6 +61,21 @@ def test_shown_commands_exist(line: str) -> None:
     assert make_parser().parse_args(shlex.split(line)[1:]).handler
 
 
+def test_commands_of_the_operators_page_run(tmp_path: Path) -> None:
+    """Each of them works on a state directory that a daemon has left, in the order in which they are shown."""
+    (tmp_path / "flows").mkdir()
+    (tmp_path / "flows" / "idle.yaml").write_text(
+        "id: idle\nnamespace: harbour\ntasks: [{id: a, type: log.Log, message: hi}]\n"
+    )
+    page = (ROOT / "docs" / "operations.md").read_text()
+    shown = re.findall(r"^(tidewaiter (?:doctor|fsck|triggers|executions list).*?)(?:#.*)?$", page, re.MULTILINE)
+    for line in ["tidewaiter run --once --flows flows/ --state-dir state/", *shown]:
+        command = [sys.executable, "-m", "tidewaiter.daemon", *shlex.split(line)[1:]]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    assert len(shown) >= 7
+
+
 @pytest.mark.parametrize("line", commands("make"))
 def test_shown_doors_exist(line: str) -> None:
     """A make target in the documentation exists."""
