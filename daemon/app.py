@@ -256,8 +256,11 @@ class App:
     async def _settled(self) -> bool:
         """
         Whether nothing is left. Asked in the order in which work is handed on, from claims to executions, so that
-        what moves meanwhile is met again; what is in hand is looked at last.
+        what moves meanwhile is met again; what is in hand is looked at last. And at first: an object that is claimed,
+        read and settled altogether between two questions would pass by all of them.
         """
+        if not self._intakes.settled:
+            return False
         if await self._journal.detections.untouched(self._intakes.working):
             return False
         if await self._journal.executions.unfinished() or await self._journal.routes.untried():
