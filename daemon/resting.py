@@ -10,6 +10,7 @@ from tidewaiter.daemon.database.sqlite import database_at
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.operations import Facts, Operations
 from tidewaiter.daemon.records import TriggerKey
+from tidewaiter.daemon.storage import witness_of
 
 
 async def answer(state_dir: Path, method: str, path: str, query: Mapping[str, str]) -> Any:
@@ -18,8 +19,9 @@ async def answer(state_dir: Path, method: str, path: str, query: Mapping[str, st
 
     Raises:
         DatabaseLockedError: a daemon is starting or stopping there; try again.
+        DatabaseRolledBackError: the journal is an older copy; what it says is not what happened.
     """
-    async with database_at(state_dir / "tidewaiter.db") as database:
+    async with database_at(state_dir / "tidewaiter.db", witness_of(state_dir / "storage")) as database:
         journal = await Journal.over(database)
 
         async def facts() -> Facts:

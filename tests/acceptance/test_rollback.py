@@ -24,6 +24,7 @@ async def test_an_older_journal_is_refused_and_repaired(daemon: Daemon, objects:
 
     assert await daemon.once() == 1
     assert "fsck --repair --accept-rollback" in daemon.last_words()
+    assert "older than it once was" in (await daemon.call("executions", "list")).stderr
     found = await daemon.call("fsck", "--json")
     assert found.returncode == 1
     assert sorted(item["kind"] for item in json.loads(found.stdout)) == ["lost", "lost", "lost", "rollback"]
