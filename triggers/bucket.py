@@ -149,7 +149,7 @@ class Capabilities:
     *delete_if_match*: DELETE evaluates ``If-Match``; *copy_source_if_match*: COPY evaluates the source's;
     *copy_if_none_match*: COPY and PUT evaluate the destination's; *versioning*: the bucket keeps versions, so a DELETE
     can name one. *keys* are the kinds of odd keys that do not come back from a listing as they were written (see
-    `probe.ODD_KEYS`). *detail* says what was seen.
+    `roundtrip.odd_keys`). *detail* says what was seen.
     """
 
     delete_if_match: bool

@@ -11,6 +11,11 @@ from tidewaiter.triggers import tags
 from tidewaiter.triggers.bucket import Encryption, ObjectProperties
 
 
+_METADATA_NAME = re.compile(r"[A-Za-z0-9!#$&*+.^_|~-]+")
+_METADATA_VALUE = re.compile(r"[\x20-\x7e]*")
+_METADATA_BYTES = 2048
+
+
 def _none_if_empty(value: str | None) -> str | None:
     return value or None
 
@@ -29,10 +34,6 @@ def _metadata(value: dict[str, str]) -> dict[str, str]:
         raise PydanticCustomError("metadata", "S3 takes at most 2 kB of metadata")
     return value
 
-
-_METADATA_NAME = re.compile(r"[A-Za-z0-9!#$&*+.^_|~-]+")
-_METADATA_VALUE = re.compile(r"[\x20-\x7e]*")
-_METADATA_BYTES = 2048
 
 Optional = Annotated[str | None, AfterValidator(_none_if_empty)]
 Tags = Annotated[dict[str, str], AfterValidator(_tags)]

@@ -177,7 +177,11 @@ class _Probe:
         limit = self._sample.last_modified - left_over
         for old in listed:
             if is_probe(old.key) and not old.key.startswith(self._sample.key) and old.last_modified < limit:
-                await _clean(self._bucket, old.key)
+                try:
+                    await _clean(self._bucket, old.key)
+                except BucketError as error:
+                    # Others' credentials may have left it, or a lock may hold it: no reason not to work here.
+                    self._absent(error.message)
 
     async def _listed(self) -> list[S3Object]:
         try:

@@ -42,7 +42,8 @@ def _points(trace: Path) -> Iterator[Point]:
     listed = False
     for thread, name, arguments in _calls(trace):
         counts[thread, name] += 1
-        listed = listed or "list-type=2" in arguments
+        # The probe of the store lists, too, but not there.
+        listed = listed or ("list-type=2" in arguments and "raw%2F" in arguments)
         point = Point(name, counts[thread, name])
         if listed and point not in seen:
             yield point

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
+from faults.proxy import proxy_to
+from stores.seaweedfs import Store
 
 from tidewaiter.triggers.aws.bucket import PartSizes, S3Bucket
 from tidewaiter.triggers.aws.clients import Clients
 from tidewaiter.triggers.aws.multipart import part_ranges
 from tidewaiter.triggers.bucket import (
+    BucketError,
     Connection,
     DestinationExistsError,
     MultipartUpload,
@@ -79,6 +83,29 @@ async def test_unfinished_uploads_are_listed_and_aborted(bucket: S3Bucket, s3: A
     (other,) = [upload async for upload in bucket.uploads("")]
     assert other.key == "other/c"
     await bucket.abort_upload(other)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<Error><Code>InternalError</Code></Error>",
+        "<ListMultipartUploadsResult><Upload><Key>archive/a</Key>",
+        "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>",
+    ],
+)
+async def test_half_a_list_of_uploads_is_an_error(
+    clients: Clients, connection: Connection, seaweedfs: Store, bucket_name: str, body: str
+) -> None:
+    """An error inside a 200, a reply cut off, or another document tells nothing of uploads."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(text=body)
+
+    async with proxy_to(seaweedfs.endpoint_url) as proxy:
+        proxy.rules.append(answer)
+        async with clients(replace(connection, endpoint_url=proxy.endpoint_url), bucket_name) as bucket:
+            with pytest.raises(BucketError):
+                _ = [upload async for upload in bucket.uploads("archive/")]
 
 
 async def test_an_upload_that_never_was_is_no_error(bucket: S3Bucket) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from faults.proxy import Proxy, proxy_to
+from faults.proxy import Proxy, is_delete, proxy_to
 from stores.seaweedfs import Store
 
 from tidewaiter.triggers.aws import Clients
@@ -80,6 +80,20 @@ async def test_leftovers_of_a_killed_probe_are_removed(
     assert set(await keys(bucket)) == set(others)
     left = await s3.list_object_versions(Bucket=bucket.name)
     assert {version["Key"] for version in left["Versions"]} == set(others)
+
+
+async def test_a_leftover_that_cannot_be_removed_is_told(
+    proxy: Proxy, watched: Bucket, bucket: Bucket, tmp_path: Path
+) -> None:
+    """Somebody else's permissions on an old object of ours are no reason not to work."""
+    old = "scratch/.tidewaiter-probe-0123456789abcdef"
+    (tmp_path / "x").write_bytes(b"x")
+    await bucket.upload(tmp_path / "x", bucket.name, old)
+    proxy.deny(is_delete(old))
+    seen = await probe(watched, "scratch/", left_over=timedelta(seconds=-2))
+    assert seen.delete_if_match
+    assert old in seen.detail
+    assert await keys(bucket) == [old]
 
 
 async def test_only_the_scratch_folder_is_touched(proxy: Proxy, watched: Bucket, bucket: Bucket) -> None:
