@@ -115,7 +115,8 @@ async def archive(
             with the suffix is taken, too.
         BucketError: the store refused, or there would be too many tags; nothing was changed.
     """
-    merged(custody.stored.tags or {}, move.properties.tags, listed.key)
+    if move.properties.tags:
+        merged(custody.stored.tags or {}, move.properties.tags, listed.key)
     names = [move.key, *([suffixed(move.key, custody.id)] if move.on_conflict == "suffix" else [])]
     for name in names:
         there = replace(move, key=name)
