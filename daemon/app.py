@@ -22,6 +22,7 @@ from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.loop import Loop, Step
 from tidewaiter.daemon.operations import Operations
 from tidewaiter.daemon.orphans import Orphans
+from tidewaiter.daemon.preview import Preview
 from tidewaiter.daemon.probes import Probes
 from tidewaiter.daemon.records import Execution, TriggerKey
 from tidewaiter.daemon.retention import Retention
@@ -118,12 +119,16 @@ class App:
         self._clock = await stack.enter_async_context(Clock())
         clients = await stack.enter_async_context(Clients(os.environ, settings.retry.read_timeout))
         await self._start_executor(stack, place)
-        await self._start_intakes(stack, self._port(place, clients))
+        port = self._port(place, clients)
+        await self._start_intakes(stack, port)
         self._start_retention(stack, place)
         self._start_orphans(stack, clients)
         intakes = self._intakes
         control = Control(self._journal, self._executor_loop.wake, intakes.poll, self._router_loop.wake)
-        operations = Operations(self._journal, control, intakes.facts, daemon=True, rejected=intakes.rejected)
+        preview = Preview(port, intakes.watches)
+        operations = Operations(
+            self._journal, control, intakes.facts, daemon=True, rejected=intakes.rejected, preview=preview
+        )
         await stack.enter_async_context(control_socket(settings.state_dir / "control.sock", operations))
         if settings.listen:
             await stack.enter_async_context(health(settings.listen, self._ready))

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import structlog
 
-from tidewaiter.daemon.gathering import Gathering, Judged, Look
+from tidewaiter.daemon.gathering import Gathering, Judged, Look, Notice
 from tidewaiter.daemon.journal.claims import Comparison, Listed, Source
 from tidewaiter.daemon.journal.detections import Detections
 from tidewaiter.daemon.records import Detection, DetectionState, TriggerKey
 from tidewaiter.triggers.bucket import Bucket, Page
 from tidewaiter.triggers.manifests import Manifests
-from tidewaiter.triggers.rules import Found, Kind, Rules
+from tidewaiter.triggers.rules import Found, Kind, Rules, Verdict
 from tidewaiter.triggers.s3 import BucketTrigger
 from tidewaiter.triggers.settle import REMOVING
 
@@ -23,19 +23,24 @@ _DECIDED = frozenset({Kind.TAKE, Kind.REFUSE})
 
 @dataclass(frozen=True, slots=True)
 class Claimer:
-    """Finds and claims new objects for *trigger*, as *rules* say. *manifests* remembers those that were read."""
+    """
+    Finds and claims new objects for *trigger*, as *rules* say. *manifests* remembers those that were read.
+
+    With *notice* a look only looks: it writes nothing, and tells of each new object that would stay where it is.
+    """
 
     trigger: TriggerKey
     detections: Detections
     rules: Rules
     manifests: Manifests
+    notice: Notice | None = None
 
     async def look(self, bucket: Bucket, room: int, *, to_the_end: bool = False) -> Look:
         """
         List until there is enough for *room* executions or the listing ends; a complete listing also shows what has
         vanished. *to_the_end* lists all the same, to count what is left.
         """
-        gathering = Gathering(self.rules, room)
+        gathering = Gathering(self.rules, room, self.notice)
         poll = self.detections.moment()
         absences: dict[str, int] = {}
         async for page, listed in self._pages(bucket, self._page_size(gathering)):
@@ -45,7 +50,8 @@ class Claimer:
             absences |= compared.absences
             if gathering.enough and not to_the_end:
                 return gathering.look(complete=False)
-        await self.detections.forget_absent(self.trigger, bucket.name, absences)
+        if self.notice is None:
+            await self.detections.forget_absent(self.trigger, bucket.name, absences)
         await gathering.read_manifests(bucket, self.manifests)
         return gathering.look(complete=True)
 
@@ -77,8 +83,10 @@ class Claimer:
         """
         judged = [Judged(item, Found(item.object, self.rules.judge(item.object, at))) for item in compared.arrivals]
         others = [item for item in judged if self.rules.spec.on not in {item.arrival.change_type, "CREATE_OR_UPDATE"}]
-        unwanted = [item.found.object for item in others if item.found.verdict.kind in _DECIDED]
-        if unwanted:
+        if self.notice is not None:
+            for item in others:
+                self.notice(_not_asked_for(item, self.rules.spec.on))
+        elif unwanted := [item.found.object for item in others if item.found.verdict.kind in _DECIDED]:
             await self.detections.remember(self.trigger, unwanted)
         left_out = {item.found.object.key for item in others if item.found.verdict.kind is not Kind.SKIP}
         return [item for item in judged if item.found.object.key not in left_out] if left_out else judged
@@ -96,6 +104,11 @@ class Claimer:
         for claim in look.refused:
             _log.warning("object_parked", trigger=str(self.trigger), key=claim.arrival.object.key, reason=claim.refusal)
         return [detection for detection in claimed if detection.state is DetectionState.CLAIMED]
+
+
+def _not_asked_for(item: Judged, on: str) -> Found:
+    kind = "new" if item.arrival.change_type == "CREATE" else "a change of one that is known"
+    return Found(item.found.object, Verdict(Kind.SKIP, "on", f"it is {kind}; on is {on}"))
 
 
 def covers(spec: BucketTrigger, key: str) -> bool:

@@ -1,7 +1,7 @@
 """What one look at a bucket gathers: the new objects that are ready, and account of those that are not."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeGuard
@@ -54,10 +54,15 @@ class Look:
     trouble: TidewaiterError | None
 
 
+Notice = Callable[[Found], object]
+"""Is told of each new object that is not claimed, with the last word of the rules on it."""
+
+
 @dataclass(slots=True)
 class _Account:
     """Counts what is not taken."""
 
+    notice: Notice | None
     left: int = 0
     oldest: datetime | None = None
     held: Counter[str] = field(default_factory=Counter)
@@ -66,12 +71,18 @@ class _Account:
 
     def leave(self, found: Iterable[Found]) -> None:
         """Count objects that are ready, but too many."""
+        found = list(found)
+        if self.notice is not None:
+            for item in found:
+                self.notice(item)
         moments = [item.object.last_modified for item in found]
         self.left += len(moments)
         self.oldest = min([*moments, *([self.oldest] if self.oldest else [])], default=None)
 
     def hold(self, found: Found) -> None:
         """Count an object that waits by a rule."""
+        if self.notice is not None:
+            self.notice(found)
         verdict = found.verdict
         self.held[verdict.rule] += 1
         self.trouble = self.trouble or verdict.error
@@ -84,19 +95,24 @@ class Gathering:
     """
     Collects the pages of one listing for *room* executions.
 
-    Without rules about sets only what may be taken is kept in memory, with them all that waits.
+    Without rules about sets only what may be taken is kept in memory, with them all that waits. *notice* is told of
+    each new object that stays where it is.
     """
 
     rules: Rules
     room: int
+    notice: Notice | None = None
     _arrivals: dict[str, Arrival] = field(default_factory=dict)
     _ready: list[Found] = field(default_factory=list)
     _waiting: list[Found] = field(default_factory=list)
     _refused: list[Found] = field(default_factory=list)
     _markers: dict[str, S3Object] = field(default_factory=dict)
     _manifests: Mapping[str, Members] = field(default_factory=dict)
-    _account: _Account = field(default_factory=_Account)
+    _account: _Account = field(init=False)
     _at: datetime = _NEVER
+
+    def __post_init__(self) -> None:
+        self._account = _Account(self.notice)
 
     @property
     def wanted(self) -> int:
@@ -126,6 +142,8 @@ class Gathering:
         kind = item.found.verdict.kind
         if kind is not Kind.SKIP or self.rules.spec.marked:
             self._arrivals[item.arrival.object.key] = item.arrival
+        if kind is Kind.SKIP and self.notice is not None:
+            self.notice(item.found)
         if kind is Kind.REFUSE:
             self._refused.append(item.found)
         elif kind is not Kind.SKIP and self.rules.spec.in_sets:

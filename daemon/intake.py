@@ -21,15 +21,14 @@ from tidewaiter.daemon.journal.detections import Standing
 from tidewaiter.daemon.loop import supervised
 from tidewaiter.daemon.probes import check_removal
 from tidewaiter.daemon.records import Detection, DetectionState, now, parse_timestamp, timestamp
-from tidewaiter.daemon.scope import rendered_trigger
-from tidewaiter.daemon.watch import Port, Watch, rules_of
+from tidewaiter.daemon.watch import Port, Watch, checked_trigger, room_for, rules_of
 from tidewaiter.triggers.bucket import (
     Bucket,
     BucketError,
     Capabilities,
 )
 from tidewaiter.triggers.manifests import Manifests
-from tidewaiter.triggers.s3 import BucketTrigger, moves_into_itself
+from tidewaiter.triggers.s3 import BucketTrigger
 from tidewaiter.triggers.settle import REMOVING
 
 _log = structlog.get_logger("tidewaiter.intake")
@@ -43,7 +42,6 @@ _SHORTEST_PAUSE = 1.0
 # Failures that are about one object; what concerns the store as a whole is tried for as long as it takes.
 _ABOUT_OBJECT = frozenset({"InvalidObjectState", "InvalidRequest", "MethodNotAllowed"})
 _NOTHING = Capabilities(delete_if_match=False, copy_source_if_match=False, copy_if_none_match=False, versioning=False)
-_MANY_FAILING = 100
 _UNFINISHED = frozenset({DetectionState.CLAIMED, DetectionState.STORED, DetectionState.COPIED})
 
 
@@ -171,15 +169,6 @@ class Intake:
         about = {_POLL, _RULES, *(detection.id for detection in live)}
         self._problems = {subject: problem for subject, problem in self._problems.items() if subject in about}
 
-    def _room(self, spec: BucketTrigger, standing: Standing) -> int:
-        """
-        How many executions more to prepare: twice what may run at once, less what is there (design.md §3,
-        "look-ahead"). What keeps failing does not take the place of others, unless it is much.
-        """
-        prefetch = spec.prefetch or 2 * (self.port.transfers if spec.allow_concurrent else 1)
-        failing = standing.waiting + sum(1 for detection in standing.live if detection.attempts)
-        return 0 if failing > max(prefetch, _MANY_FAILING) else prefetch - standing.batches
-
     def rendered(self) -> BucketTrigger:
         """
         Give the trigger with its expressions evaluated.
@@ -187,11 +176,7 @@ class Intake:
         Raises:
             TidewaiterError: one of them fails, or objects would be moved to where they are found again.
         """
-        watch, port = self.watch, self.port
-        spec = rendered_trigger(watch.flow, watch.revision, watch.spec, port.host, port.expressions)
-        if reason := moves_into_itself(spec):
-            raise BucketError(reason, "choose a moveTo outside the watched prefix", cause="MoveIntoItself")
-        return spec
+        return checked_trigger(self.watch, self.port)
 
     def _claimer(self, spec: BucketTrigger) -> Claimer:
         rules = rules_of(spec, self.watch, self.port)
@@ -211,7 +196,7 @@ class Intake:
         Claim new objects while there is room. A look that leaves some behind is followed by the next at once
         (design.md §3, "drain").
         """
-        room = self._room(spec, standing)
+        room = room_for(spec, standing, self.port)
         if room <= 0:
             await self._wait_for_room(spec)
             return
@@ -257,7 +242,7 @@ class Intake:
         self.waiting = True
         self._due = time.monotonic() + self.interval.total_seconds()
         standing = await self.port.journal.detections.standing(self.watch.key)
-        if self._room(spec, standing) > 0:
+        if room_for(spec, standing, self.port) > 0:
             self._due = 0.0
 
     def _take_up(self, live: Sequence[Detection], source: Source, spec: BucketTrigger) -> None:

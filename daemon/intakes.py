@@ -131,6 +131,10 @@ class Intakes:
             for key, served in self._served.items()
         }
 
+    def watches(self) -> dict[TriggerKey, Watch]:
+        """Give every trigger that looks for objects."""
+        return {key: served.intake.watch for key, served in self._served.items() if served.intake.watch.looking}
+
     def moving(self) -> list[BucketTrigger]:
         """Give the triggers in service that move objects; not those whose expressions fail, which say so themselves."""
         specs = []

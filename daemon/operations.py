@@ -11,9 +11,10 @@ from typing import Any
 from tidewaiter import __version__
 from tidewaiter.config.errors import TidewaiterError
 from tidewaiter.daemon import views
-from tidewaiter.daemon.control import Control, NotFoundError
+from tidewaiter.daemon.control import Control, NotFoundError, NotPossibleError
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.journal.objects import Wanted
+from tidewaiter.daemon.preview import Preview
 from tidewaiter.daemon.records import TriggerKey
 
 Facts = Mapping[TriggerKey, Mapping[str, Any]]
@@ -28,7 +29,8 @@ class BadRequestError(TidewaiterError):
 class Operations:
     """
     Answers requests from the journal and passes intents to `Control`. *facts* gives the triggers known at the moment,
-    *daemon* tells whether a daemon is behind it, *rejected* what is wrong with flow files that nothing of is served.
+    *daemon* tells whether a daemon is behind it, *rejected* what is wrong with flow files that nothing of is served;
+    *preview* looks at buckets without touching them.
     """
 
     journal: Journal
@@ -36,6 +38,7 @@ class Operations:
     facts: Callable[[], Awaitable[Facts]]
     daemon: bool
     rejected: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
+    preview: Preview | None = None
 
     async def answer(self, method: str, path: str, query: Query) -> Any:
         """
@@ -82,7 +85,7 @@ class Operations:
     async def objects(self, _path: Query, query: Query) -> list[dict[str, Any]]:
         """List objects, newest first."""
         trigger = await self._trigger(query["trigger"]) if "trigger" in query else None
-        wanted = Wanted(query.get("state"), trigger, query.get("prefix"), _number(query, "limit", 100))
+        wanted = Wanted(query.get("state"), trigger, query.get("prefix"), limit=_number(query, "limit", 100))
         return [views.object_view(row) for row in await self.journal.objects.newest(wanted)]
 
     async def object(self, path: Query, _query: Query) -> dict[str, Any]:
@@ -110,6 +113,23 @@ class Operations:
             ),
             *(views.rejected_file(file, problem) for file, problem in sorted(self.rejected().items())),
         ]
+
+    async def plan(self, path: Query, _query: Query) -> dict[str, Any]:
+        """Say what the next look of a trigger would do."""
+        preview = self._preview()
+        return await preview.plan(preview.watch(path["trigger"]))
+
+    async def explain(self, path: Query, query: Query) -> dict[str, Any]:
+        """Say why an object does or does not fire."""
+        if not query.get("key"):
+            raise BadRequestError("'key' must name an object")
+        preview = self._preview()
+        return await preview.explain(preview.watch(path["trigger"]), query["key"])
+
+    def _preview(self) -> Preview:
+        if self.preview is None:
+            raise NotPossibleError("there is nothing to look with", "name the folder of flows with --flows")
+        return self.preview
 
     async def trigger_request(self, path: Query, _query: Query) -> dict[str, Any]:
         """Pause, resume or poll a trigger."""
@@ -145,6 +165,8 @@ ROUTES: tuple[tuple[str, re.Pattern[str], Handler], ...] = tuple(
         ("GET", f"objects/{_ID}", Operations.object),
         ("POST", f"objects/{_ID}/retry", Operations.retry_object),
         ("GET", "triggers", Operations.triggers),
+        ("GET", "triggers/(?P<trigger>.+)/plan", Operations.plan),
+        ("GET", "triggers/(?P<trigger>.+)/explain", Operations.explain),
         ("POST", "triggers/(?P<trigger>.+)/(?P<verb>pause|resume|poll)", Operations.trigger_request),
     )
 )

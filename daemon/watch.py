@@ -7,14 +7,17 @@ from tidewaiter.config.expression import Expressions
 from tidewaiter.config.settings import Retry
 from tidewaiter.daemon.flows import AnyFlow
 from tidewaiter.daemon.journal import Journal
+from tidewaiter.daemon.journal.detections import Standing
 from tidewaiter.daemon.loop import Crashed
 from tidewaiter.daemon.probes import Probes
 from tidewaiter.daemon.records import TriggerKey
-from tidewaiter.daemon.scope import Host, object_scope, trigger_scope
+from tidewaiter.daemon.scope import Host, object_scope, rendered_trigger, trigger_scope
 from tidewaiter.daemon.storage import Storage
-from tidewaiter.triggers.bucket import Connect
+from tidewaiter.triggers.bucket import BucketError, Connect
 from tidewaiter.triggers.rules import Rules
-from tidewaiter.triggers.s3 import BucketTrigger
+from tidewaiter.triggers.s3 import BucketTrigger, moves_into_itself
+
+_MANY_FAILING = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,30 @@ class Watch:
     looking: bool = True
 
 
+def checked_trigger(watch: Watch, port: Port) -> BucketTrigger:
+    """
+    Give the trigger of *watch* with its expressions evaluated.
+
+    Raises:
+        TidewaiterError: one of them fails, or objects would be moved to where they are found again.
+    """
+    spec = rendered_trigger(watch.flow, watch.revision, watch.spec, port.host, port.expressions)
+    if reason := moves_into_itself(spec):
+        raise BucketError(reason, "choose a moveTo outside the watched prefix", cause="MoveIntoItself")
+    return spec
+
+
 def rules_of(spec: BucketTrigger, watch: Watch, port: Port) -> Rules:
     """Make the rules of *spec*, the trigger of *watch* with its expressions rendered, ready to judge."""
     scope = trigger_scope(watch.flow, watch.revision, watch.spec, port.host)
     return Rules.of(spec, lambda source, item: port.expressions.render(source, object_scope(scope, item)))
+
+
+def room_for(spec: BucketTrigger, standing: Standing, port: Port) -> int:
+    """
+    How many executions more to prepare: twice what may run at once, less what is there (design.md §3, "look-ahead").
+    What keeps failing does not take the place of others, unless it is much.
+    """
+    prefetch = spec.prefetch or 2 * (port.transfers if spec.allow_concurrent else 1)
+    failing = standing.waiting + sum(1 for detection in standing.live if detection.attempts)
+    return 0 if failing > max(prefetch, _MANY_FAILING) else prefetch - standing.batches

@@ -10,7 +10,6 @@ from tidewaiter.config.spec import Dynamic, ObjectTemplate, PerObject, Spec
 from tidewaiter.triggers import tags
 from tidewaiter.triggers.bucket import Encryption, ObjectProperties
 
-
 _METADATA_NAME = re.compile(r"[A-Za-z0-9!#$&*+.^_|~-]+")
 _METADATA_VALUE = re.compile(r"[\x20-\x7e]*")
 _METADATA_BYTES = 2048

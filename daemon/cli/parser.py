@@ -17,6 +17,8 @@ examples:
   tidewaiter test flows/orders.yaml --object orders.csv
                                                  run a flow on a local file, as if it had arrived
   tidewaiter run --flows flows/ --state-dir /var/lib/tidewaiter
+  tidewaiter plan --flows flows/                 what the next poll would do, without doing it
+  tidewaiter explain orders/arrival raw/a.csv    why this object does or does not fire
   tidewaiter executions list --state FAILED
   tidewaiter demo                                the whole of it on an S3 server of its own
 
@@ -38,6 +40,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_validate(verbs)
     _add_test(verbs)
     _add_executions(verbs)
+    _add_plan(verbs)
+    _add_explain(verbs)
     _add_objects(verbs)
     _add_triggers(verbs)
     _add_doctor(verbs)
@@ -185,6 +189,42 @@ def _add_executions(verbs: Any) -> None:
         _settings(action)
         action.add_argument("id", metavar="ID")
         action.add_argument("--json", action="store_true")
+
+
+def _add_plan(verbs: Any) -> None:
+    plan = _verb(
+        verbs,
+        "plan",
+        "what the next poll would claim, and where it would go",
+        "plan:plan",
+        (
+            "Look at the bucket as the next poll would, and tell what it would claim, in which executions, where each "
+            "object would go, and what stays and why. Nothing is claimed, written or removed. Asks the daemon of the "
+            "state directory; when none runs there, the flows of --flows are read."
+        ),
+    )
+    _settings(plan)
+    plan.add_argument("trigger", nargs="?", metavar="FLOW/TRIGGER", help="[every trigger]")
+    plan.add_argument("--flows", action="append", type=Path, metavar="DIR", help="folder or file of flows")
+    plan.add_argument("--json", action="store_true")
+
+
+def _add_explain(verbs: Any) -> None:
+    explain = _verb(
+        verbs,
+        "explain",
+        "why an object does or does not start an execution",
+        "plan:explain",
+        (
+            "Say in one answer why the object at KEY does or does not start an execution of a trigger at the next "
+            "poll, and what became of it before. Exits 0 if it does, 1 if not."
+        ),
+    )
+    _settings(explain)
+    explain.add_argument("trigger", metavar="FLOW/TRIGGER")
+    explain.add_argument("key", metavar="KEY", help="the whole object key")
+    explain.add_argument("--flows", action="append", type=Path, metavar="DIR", help="folder or file of flows")
+    explain.add_argument("--json", action="store_true")
 
 
 def _add_objects(verbs: Any) -> None:

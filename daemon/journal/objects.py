@@ -11,11 +11,15 @@ from tidewaiter.triggers.settle import suffixed, suffixed_for
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which objects to list: in *state*, found by *trigger*, with keys that begin with *prefix*; None means any."""
+    """
+    Which objects to list: in *state*, found by *trigger*, at *key* or with keys that begin with *prefix*; None means
+    any.
+    """
 
     state: str | None = None
     trigger: TriggerKey | None = None
     prefix: str | None = None
+    key: str | None = None
     limit: int = 100
 
 
@@ -34,6 +38,7 @@ class Objects:
             state=wanted.state,
             trigger_key=str(wanted.trigger) if wanted.trigger else None,
             prefix=wanted.prefix,
+            key=wanted.key,
             limit=wanted.limit,
         )
 
@@ -76,6 +81,6 @@ class Objects:
         return any(key in {row["dest_key"], suffixed(row["dest_key"], row["id"])} for row in rows)
 
     async def _rows(self, **chosen: Any) -> list[Mapping[str, Any]]:
-        nothing = dict.fromkeys(("state", "trigger_key", "prefix", "first", "last"))
+        nothing = dict.fromkeys(("state", "trigger_key", "prefix", "key", "first", "last"))
         rows = await self._database.read(lambda tx: tx.all("list_objects", **{**nothing, **chosen}))
         return [dict(zip(row.keys(), tuple(row), strict=True)) for row in rows]

@@ -9,6 +9,7 @@ FROM detection d
 LEFT JOIN route r ON r.id = (SELECT MAX(id) FROM route WHERE detection_id = d.id)
 WHERE (:first IS NULL OR (d.id >= :first AND d.id < :last))
   AND (:trigger_key IS NULL OR d.trigger_key = :trigger_key)
+  AND (:key IS NULL OR d.object_key = :key)
   AND (:prefix IS NULL OR substr(d.object_key, 1, length(:prefix)) = :prefix)
   AND (:state IS NULL OR :state = CASE WHEN r.purpose = 'FAILURE' AND r.state = 'DONE' THEN 'QUARANTINED'
        WHEN d.blocked = 1 AND d.state IN ('STORED', 'COPIED') THEN 'ACTION_BLOCKED' ELSE d.state END)
