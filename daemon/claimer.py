@@ -1,6 +1,6 @@
 """Look at a bucket for one trigger, tell what is new from what the journal knows, and claim it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from tidewaiter.daemon.gathering import Gathering, Judged, Look, Notice
 from tidewaiter.daemon.journal.claims import Comparison, Listed, Source
 from tidewaiter.daemon.journal.detections import Detections
 from tidewaiter.daemon.records import Detection, DetectionState, TriggerKey
-from tidewaiter.triggers.bucket import Bucket, Page
+from tidewaiter.triggers.bucket import Bucket, Page, S3Object
 from tidewaiter.triggers.manifests import Manifests
 from tidewaiter.triggers.rules import Found, Kind, Rules, Verdict
 from tidewaiter.triggers.s3 import BucketTrigger
@@ -44,7 +44,7 @@ class Claimer:
         poll = self.detections.moment()
         absences: dict[str, int] = {}
         async for page, listed in self._pages(bucket, self._page_size(gathering)):
-            compared = await self.detections.compare(self.trigger, listed, page.objects, poll)
+            compared = await self.detections.compare(self.trigger, listed, self._meant(page), poll)
             at = page.at or datetime.now(UTC)
             gathering.add(page, at, await self._firing(compared, at))
             absences |= compared.absences
@@ -59,6 +59,12 @@ class Claimer:
         """Remember all that is there without taking any of it (``initial: skip``). Safe to begin anew."""
         async for page, _ in self._pages(bucket, _WHOLE_PAGE):
             await self.detections.remember(self.trigger, page.objects)
+
+    def _meant(self, page: Page) -> Sequence[S3Object]:
+        """Leave out what no rule can let in before anything is asked of the journal; a marker needs no rule's leave."""
+        if self.rules.spec.marked:
+            return page.objects
+        return [listed for listed in page.objects if self.rules.means(listed)]
 
     def _page_size(self, gathering: Gathering) -> int:
         """Where known keys stay, news may be anywhere; else what is listed first is what comes next."""

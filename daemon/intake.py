@@ -123,12 +123,13 @@ class Intake:
     def settled(self) -> bool:
         """
         Whether everything that had arrived at the last look is in the hands of the executor, or trouble keeps it from
-        being.
+        being. An object that the rules cannot judge keeps no other from it.
         """
         resting = self.paused or not self.watch.looking
         begun = self._attended or self.troubled
         done = resting or not self.waiting
-        return begun and not self._in_hand and (self.troubled or (done and self._retry is None))
+        stuck = bool(self._problems.keys() - {_RULES})
+        return begun and not self._in_hand and (stuck or (done and self._retry is None))
 
     @property
     def troubled(self) -> bool:

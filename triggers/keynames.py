@@ -64,7 +64,8 @@ class KeyNames:
 
     def means(self, key: str) -> bool:
         """Tell whether no rule leaves *key* out."""
-        return next(self.unmeant(key), None) is None
+        unruled = self.regexp is None and self.pattern is None and not self.include and not self.exclude
+        return unruled or next(self.unmeant(key), None) is None
 
     def captures(self, key: str) -> Mapping[str, str]:
         """Give the named parts of *key*; empty where *pattern* or *regexp* do not match."""

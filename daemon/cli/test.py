@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from tidewaiter.config.errors import ConfigError, Problem, TidewaiterError
 from tidewaiter.config.expression import Expressions
 from tidewaiter.config.settings import Settings
+from tidewaiter.config.spec import Template
 from tidewaiter.daemon import views
 from tidewaiter.daemon.app import make_host, workplace
 from tidewaiter.daemon.cli.executions import report, save
@@ -28,6 +29,7 @@ from tidewaiter.daemon.logs import set_up
 from tidewaiter.daemon.records import Detection, Execution, TriggerKey
 from tidewaiter.daemon.run import Run, Workplace
 from tidewaiter.triggers.bucket import S3Object
+from tidewaiter.triggers.keynames import KeyNames
 from tidewaiter.triggers.s3 import BucketTrigger
 
 
@@ -79,6 +81,12 @@ def _objects(files: Sequence[Path], keys: Sequence[str], trigger: BucketTrigger)
     return pairs
 
 
+def _captures(trigger: BucketTrigger, key: str) -> Mapping[str, str]:
+    """Give the named parts of *key* that the flow's tasks will see; of a rule with an expression nothing is known."""
+    known = trigger.model_copy(update={"regexp": None}) if isinstance(trigger.regexp, Template) else trigger
+    return KeyNames.of(known, "").captures(key)
+
+
 class _Trial:
     """One execution in a state directory of its own."""
 
@@ -109,7 +117,8 @@ class _Trial:
         if self._trigger is None or not objects:
             return await journal.executions.by_hand(key, revision)
         source = Source(key, self._trigger.type, revision, "NONE")
-        detections = await journal.detections.claim(source, [[Claim(Arrival(item, "CREATE")) for _, item in objects]])
+        claims = [Claim(Arrival(item, "CREATE"), captures=_captures(self._trigger, item.key)) for _, item in objects]
+        detections = await journal.detections.claim(source, [claims])
         for (file, item), detection in zip(objects, detections, strict=True):
             await self._store(source, detection, file, item, place)
         return (await journal.executions.newest(limit=1))[0]

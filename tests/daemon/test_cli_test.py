@@ -141,3 +141,10 @@ def test_a_bad_secret_is_a_mistake_of_the_configuration(
     monkeypatch.setenv("SECRET_TOKEN", "not base64!")
     assert main(["test", str(flow), "--object", str(flow.with_name("a.txt"))]) == 2
     assert "SECRET_TOKEN: the value is not base64" in capsys.readouterr().err
+
+
+def test_captures_are_seen(flow: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The parts of a key that the trigger's pattern names are there as they would be in service."""
+    flow.write_text(FLOW.replace("prefix: raw/,", "prefix: raw/, pattern: 'raw/{name}.txt',"))
+    details = shown(capsys, str(flow), f"--object={flow.parent / 'a.txt'}")
+    assert details["trigger"]["objects"][0]["captures"] == {"name": "a"}

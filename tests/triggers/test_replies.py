@@ -10,6 +10,7 @@ from tidewaiter.triggers.aws.replies import (
     Listing,
     NotS3Error,
     Uploads,
+    date_of,
     head_of,
     listing,
     parse,
@@ -163,3 +164,16 @@ def test_reads_the_headers_of_an_object() -> None:
     )
     assert (head.etag, head.size, head.version_id, head.metadata) == ("abc", 4, "v1", {"from": "tide"})
     assert head.last_modified == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "at"),
+    [
+        ({"Date": "Fri, 01 May 2026 12:00:00 GMT"}, datetime(2026, 5, 1, 12, tzinfo=UTC)),
+        ({"Date": "yesterday"}, None),
+        ({}, None),
+    ],
+)
+def test_the_time_of_a_reply(headers: dict[str, str], at: datetime | None) -> None:
+    """A store that tells no time, or nonsense, leaves it to our own clock."""
+    assert date_of(headers) == at
