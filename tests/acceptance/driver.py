@@ -45,7 +45,7 @@ class Daemon:
     """
     A folder of flows, a state directory and the process that works on them; not started before `start`.
 
-    *environment* is all the process sees; change it, or `options`, between two starts.
+    *environment* is all the process sees; change it, or `options`, between two starts. *program* is what Python runs.
     """
 
     folder: Path
@@ -53,6 +53,7 @@ class Daemon:
     options: list[str] = field(default_factory=list)
     process: "subprocess.Popen[bytes] | None" = None
     starts: int = 0
+    program: Sequence[str] = ("-m", "tidewaiter.daemon")
 
     def __post_init__(self) -> None:
         self.flows.mkdir(parents=True)
@@ -100,7 +101,7 @@ class Daemon:
 
     def command(self, *arguments: str) -> list[str]:
         where = [] if arguments[0] == "validate" else ["--state-dir", str(self.state)]
-        return [sys.executable, "-m", "tidewaiter.daemon", *arguments, *where]
+        return [sys.executable, *self.program, *arguments, *where]
 
     async def once(self, *arguments: str, seconds: float = 60) -> int:
         """Run with ``--once`` to its end; gives the exit code."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from aiohttp import ClientResponse, ClientSession, DummyCookieJar, TCPConnector, web
@@ -132,10 +132,12 @@ class Proxy:
             response = web.StreamResponse(status=answer.status, reason=answer.reason)
             for name, value in _passed_on(answer):
                 response.headers.add(name, value)
-            await response.prepare(request)
-            async for chunk in answer.content.iter_chunked(1 << 16):
-                await response.write(chunk)
-            await response.write_eof()
+            # Whoever asked may have lost patience meanwhile; the store has done it all the same.
+            with suppress(ConnectionResetError):
+                await response.prepare(request)
+                async for chunk in answer.content.iter_chunked(1 << 16):
+                    await response.write(chunk)
+                await response.write_eof()
             return response
 
     async def _send(self, request: web.Request) -> ClientResponse:
