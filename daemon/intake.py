@@ -42,6 +42,8 @@ _SHORTEST_PAUSE = 1.0
 # Failures that are about one object; what concerns the store as a whole is tried for as long as it takes.
 _ABOUT_OBJECT = frozenset({"InvalidObjectState", "InvalidRequest", "MethodNotAllowed"})
 _NOTHING = Capabilities(delete_if_match=False, copy_source_if_match=False, copy_if_none_match=False, versioning=False)
+# Claims taken up in one step; there may be more of them than tasks are good for.
+_AT_A_TIME = 256
 _UNFINISHED = frozenset({DetectionState.CLAIMED, DetectionState.STORED, DetectionState.COPIED})
 
 
@@ -83,6 +85,7 @@ class Intake:
     _revision: int = 0
     _count_due: float = 0.0
     _manifests: Manifests = field(default_factory=Manifests)
+    _more: bool = False
     _transfers: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -151,11 +154,12 @@ class Intake:
             await self.port.journal.objects.reconsider(self.watch.key, self.watch.revision)
             self._revision = self.watch.revision
         source = Source(self.watch.key, spec.type, self.watch.revision, spec.action)
-        standing = await self.port.journal.detections.standing(self.watch.key)
+        limit = len(self._in_hand) + _AT_A_TIME
+        standing = await self.port.journal.detections.standing(self.watch.key, limit)
         self.paused = standing.paused
-        self._forget_problems(standing.live)
-        later = [moment for detection in standing.live if (moment := detection.next_try) and moment > now()]
-        self._retry = _monotonic(min(later)) if later else None
+        await self._forget_problems()
+        self._retry = _monotonic(standing.next_try) if standing.next_try else None
+        self._more = len(standing.live) == limit
         looking = self.watch.looking and not self.paused and time.monotonic() >= self._due
         if standing.live or looking:
             async with self.port.connect(spec.connection(), spec.bucket) as bucket:
@@ -165,10 +169,11 @@ class Intake:
                     await self._look(bucket, source, spec, standing)
         self._attended = True
 
-    def _forget_problems(self, live: Sequence[Detection]) -> None:
+    async def _forget_problems(self) -> None:
         """Problems of claims that no longer need anything are over."""
-        about = {_POLL, _RULES, *(detection.id for detection in live)}
-        self._problems = {subject: problem for subject, problem in self._problems.items() if subject in about}
+        if self._problems:
+            about = {_POLL, _RULES, *await self.port.journal.detections.unfinished(self._problems.keys())}
+            self._problems = {subject: problem for subject, problem in self._problems.items() if subject in about}
 
     def rendered(self) -> BucketTrigger:
         """
@@ -268,7 +273,7 @@ class Intake:
         finally:
             self._in_hand.pop(identifier, None)
         self.launched()
-        if others or self._problems:
+        if others or self._problems or (self._more and len(self._in_hand) < self.port.transfers):
             self.wake()
 
     async def _advance(self, detection: Detection, source: Source, spec: BucketTrigger) -> bool:

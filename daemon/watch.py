@@ -74,5 +74,4 @@ def room_for(spec: BucketTrigger, standing: Standing, port: Port) -> int:
     What keeps failing does not take the place of others, unless it is much.
     """
     prefetch = spec.prefetch or 2 * (port.transfers if spec.allow_concurrent else 1)
-    failing = standing.waiting + sum(1 for detection in standing.live if detection.attempts)
-    return 0 if failing > max(prefetch, _MANY_FAILING) else prefetch - standing.batches
+    return 0 if standing.waiting + standing.failing > max(prefetch, _MANY_FAILING) else prefetch - standing.batches

@@ -29,11 +29,14 @@ class Progress:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """
-    Where a trigger stands: its unfinished detections, how many executions it has ahead of it, how many failed ones wait
-    to be tried again, whether it is paused, and whether its first look is over.
+    Where a trigger stands: the first of its unfinished detections that are due, how many are *failing* and when the
+    next of these is due, how many executions it has ahead of it, how many failed ones wait to be tried again, whether
+    it is paused, and whether its first look is over.
     """
 
     live: list[Detection]
+    failing: int
+    next_try: str | None
     batches: int
     waiting: int
     paused: bool
@@ -165,18 +168,33 @@ class Detections:
         """Every detection there is, oldest first."""
         return [_detection(row) for row in await self._database.read(lambda tx: tx.all("all_detections"))]
 
-    async def standing(self, trigger: TriggerKey) -> Standing:
-        """Give where *trigger* stands; detections oldest batch first. Executions that have ended do not count."""
+    async def standing(self, trigger: TriggerKey, limit: int = 256) -> Standing:
+        """
+        Give where *trigger* stands; at most *limit* detections, oldest batch first, since there may be very many.
+        Executions that have ended do not count.
+        """
+        named = {"trigger_key": str(trigger)}
 
         def work(tx: Transaction) -> Standing:
-            live = [_detection(row) for row in tx.all("live_detections", trigger_key=str(trigger))]
-            batches = tx.one("live_batches", trigger_key=str(trigger))
-            waiting = tx.one("waiting_executions", trigger_key=str(trigger))
-            status = tx.one("trigger_standing", trigger_key=str(trigger))
-            paused, begun = (bool(status["paused"]), status["begun_at"] is not None) if status else (False, False)
-            return Standing(live, _number(batches), _number(waiting), paused, begun)
+            failing = tx.one("failing_detections", **named, now=now())
+            status = tx.one("trigger_standing", **named)
+            return Standing(
+                live=[_detection(row) for row in tx.all("due_detections", **named, now=now(), limit=limit)],
+                failing=_number(failing),
+                next_try=failing["next_try"] if failing else None,
+                batches=_number(tx.one("live_batches", **named)),
+                waiting=_number(tx.one("waiting_executions", **named)),
+                paused=bool(status and status["paused"]),
+                begun=bool(status and status["begun_at"]),
+            )
 
         return await self._database.read(work)
+
+    async def unfinished(self, identifiers: Collection[str]) -> set[str]:
+        """Give those of *identifiers* whose detections still need something."""
+        ids = json.dumps(list(identifiers))
+        rows = await self._database.read(lambda tx: tx.all("unfinished_detections", ids=ids))
+        return {row["id"] for row in rows}
 
     async def live_triggers(self) -> dict[TriggerKey, int]:
         """Triggers with live detections, and the newest flow revision these were claimed under."""

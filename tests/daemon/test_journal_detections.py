@@ -417,6 +417,24 @@ async def test_standing_counts_what_is_ahead_and_lists_what_lives(intake: Intake
     assert ([d.id for d in standing.live], standing.batches, standing.paused) == ([second.id, third.id], 3, False)
 
 
+async def test_standing_gives_only_so_many(intake: Intake, journal: Journal) -> None:
+    """Of many detections the oldest come first; those that wait for another try are counted, and tell when that is."""
+    first, second, third = await intake.claim("a", "b", "c")
+    await journal.detections.postpone(intake.source, first, next_try="2999-01-01T00:00:00.000Z", error="refused")
+    standing = await journal.detections.standing(TRIGGER, 1)
+    assert [d.id for d in standing.live] == [second.id]
+    assert (standing.failing, standing.next_try) == (1, "2999-01-01T00:00:00.000Z")
+    assert [d.id for d in (await journal.detections.standing(TRIGGER)).live] == [second.id, third.id]
+
+
+async def test_unfinished_are_those_that_still_need_something(intake: Intake, journal: Journal) -> None:
+    """What has ended, and what nobody knows, is left out."""
+    await intake.deliver("a")
+    [ended] = await journal.detections.batch((await journal.executions.newest(limit=1))[0].batch_id)
+    [waiting] = await intake.claim("b")
+    assert await journal.detections.unfinished({ended.id, waiting.id, "none"}) == {waiting.id}
+
+
 async def test_live_triggers_are_known_with_their_revision(journal: Journal) -> None:
     """Claims of a trigger that is no longer in any flow are found at the start."""
     await Intake(journal, source(revision=3)).claim("a")

@@ -50,9 +50,17 @@ VALUES (:id, :trigger_key, :batch_id, :ordinal, :flow_revision, :bucket, :object
         :change_type, :action, :state, :dest_bucket, :dest_key, :uri, :sha256, :ended_seq, :error, :captures, :marker, :updated_at)
 ON CONFLICT DO NOTHING;
 
--- name: live_detections
+-- name: due_detections
 SELECT * FROM detection
-WHERE trigger_key = :trigger_key AND state IN ('CLAIMED', 'STORED', 'COPIED') ORDER BY batch_id, ordinal;
+WHERE trigger_key = :trigger_key AND state IN ('CLAIMED', 'STORED', 'COPIED') AND (next_try IS NULL OR next_try <= :now)
+ORDER BY batch_id, ordinal LIMIT :limit;
+
+-- name: failing_detections
+SELECT COUNT(*) AS number, MIN(CASE WHEN next_try > :now THEN next_try END) AS next_try FROM detection
+WHERE trigger_key = :trigger_key AND state IN ('CLAIMED', 'STORED', 'COPIED') AND attempts > 0;
+
+-- name: unfinished_detections
+SELECT id FROM detection WHERE id IN (SELECT value FROM json_each(:ids)) AND state IN ('CLAIMED', 'STORED', 'COPIED');
 
 -- name: live_triggers
 SELECT DISTINCT trigger_key, MAX(flow_revision) AS flow_revision FROM detection
