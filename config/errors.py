@@ -42,12 +42,30 @@ class StorageFullError(StorageError):
     """No space is left on the local disk; nothing was lost, and the same step may succeed later."""
 
 
+class SyncError(Exception):
+    """
+    The disk did not confirm what was written: it may be lost though it can still be read, and asked again the disk
+    would confirm without reason (reliability.md §3.5). Not a `TidewaiterError`, because nothing may go on after it: the
+    daemon ends, and its next start goes on from what is confirmed.
+    """
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"the disk did not confirm what was written to {path}: {reason}")
+        self.message = str(self)
+        self.hint = "check the disk; the next start goes on from what it had confirmed"
+
+
 def storage_error(error: OSError, path: object) -> StorageError:
     """Translate *error* met at *path*. What says the disk or the file has reached its limit is `StorageFullError`."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+    if is_full(error):
         hint = "free space on that disk; work goes on by itself"
         return StorageFullError(f"no space left to write {path}: {error.strerror}", hint)
     return StorageError(f"cannot use {path}: {error.strerror}", "the state directory must be writable for this user")
+
+
+def is_full(error: OSError) -> bool:
+    """Tell whether *error* says that the disk or the file has reached its limit."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True, slots=True, order=True)

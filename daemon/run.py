@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from tidewaiter.config.errors import TidewaiterError
+from tidewaiter.config.errors import SyncError, TidewaiterError
 from tidewaiter.config.expression import Expressions, Scope
 from tidewaiter.config.fields import format_duration
 from tidewaiter.config.flow import TaskSpec
@@ -204,8 +204,8 @@ class Run:
                 result = await self._working_directory(task, run, log)
             else:
                 result = await self._runnable(task, run, log, directory)
-        except DatabaseError:
-            raise  # of a task inside: the journal failed, not the task
+        except (DatabaseError, SyncError):
+            raise  # of a task inside: the journal or the disk failed, not the task
         except TidewaiterError as error:
             log("ERROR", str(error))
             return Result("FAILED", error=error.message)

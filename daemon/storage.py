@@ -18,6 +18,7 @@ from typing import Any
 
 from tidewaiter.config.errors import StorageError, TaskError, storage_error
 from tidewaiter.daemon.records import Detection, Execution, TriggerKey, new_id
+from tidewaiter.triggers.download import sync
 
 SCHEME = "kestra://"
 FORGOTTEN = ".forgotten"
@@ -117,7 +118,7 @@ def _write_durably(path: Path, content: bytes) -> None:
     with temporary.open("wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno(), path)
     temporary.rename(path)
 
 
@@ -126,7 +127,7 @@ def _sync_folders(folder: Path, root: Path) -> None:
     while True:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(descriptor)
+            sync(descriptor, folder)
         finally:
             os.close(descriptor)
         if folder == root:
@@ -202,7 +203,7 @@ def _store(source: Path, final: Path, root: Path) -> None:
         with os.fdopen(descriptor, "rb") as reading, temporary.open("wb") as writing:
             shutil.copyfileobj(reading, writing, 1 << 20)
             writing.flush()
-            os.fsync(writing.fileno())
+            sync(writing.fileno(), final)
         temporary.rename(final)
         _sync_folders(final.parent, root)
     except OSError as error:

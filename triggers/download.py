@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tidewaiter.config.errors import storage_error
+from tidewaiter.config.errors import SyncError, is_full, storage_error
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -44,12 +44,13 @@ async def save(chunks: AsyncIterable[bytes], destination: Path) -> Digest:
 
     Raises:
         StorageError: the disk is full, or the file cannot be written.
+        SyncError: the disk did not confirm it.
     """
     try:
         with ExitStack() as undo:
             descriptor = _open(destination)
             undo.callback(destination.unlink, missing_ok=True)
-            taken = await _write(chunks, descriptor)
+            taken = await _write(chunks, descriptor, destination)
             undo.pop_all()
     except OSError as error:
         raise storage_error(error, destination) from error
@@ -65,10 +66,26 @@ def _open(destination: Path) -> int:
     return descriptor
 
 
-async def _write(chunks: AsyncIterable[bytes], descriptor: int) -> Digest:
+def sync(descriptor: int, path: Path) -> None:
+    """
+    Have the disk confirm what was written to *path*, which is open as *descriptor*.
+
+    Raises:
+        OSError: the disk is full.
+        SyncError: it did not confirm; what is there must not be relied on, nor asked about again.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if is_full(error):
+            raise
+        raise SyncError(path, str(error.strerror)) from error
+
+
+async def _write(chunks: AsyncIterable[bytes], descriptor: int, path: Path) -> Digest:
     try:
         taken = await digest(chunks, partial(_write_all, descriptor))
-        await asyncio.to_thread(os.fsync, descriptor)
+        await asyncio.to_thread(sync, descriptor, path)
     finally:
         os.close(descriptor)
     return taken

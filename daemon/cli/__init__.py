@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tidewaiter.config.errors import ConfigError, TidewaiterError
+from tidewaiter.config.errors import ConfigError, SyncError, TidewaiterError
 from tidewaiter.daemon.cli.parser import make_parser
 from tidewaiter.daemon.cli.terminal import note
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             note(str(problem))
         return 2
-    except TidewaiterError as error:
+    except (TidewaiterError, SyncError) as error:
         note(f"tidewaiter: {error.message}" + (f"\n  hint: {error.hint}" if error.hint else ""))
         return 1
     except BrokenPipeError:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tidewaiter.config.errors import SyncError
 from tidewaiter.daemon.database import (
     DatabaseError,
     DatabaseFullError,
@@ -35,6 +36,7 @@ from tidewaiter.daemon.database.witness import Witness, seen
 T = TypeVar("T")
 _MAX_SHARED = 256
 _LOCK_SECONDS = 1.0
+_UNCONFIRMED = frozenset({"SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC"})
 _LOCK_LOOK_SECONDS = 0.02
 
 
@@ -95,6 +97,7 @@ class SqliteDatabase:
         self._reader = ThreadPoolExecutor(1, "journal-read")
         self._writer = threading.Thread(target=self._write_loop, name="journal-write", daemon=True)
         self._closed = False
+        self._unconfirmed: SyncError | None = None
         self._writer.start()
 
     @classmethod
@@ -185,7 +188,14 @@ class SqliteDatabase:
                 return
 
     def _commit(self, jobs: list[_Job]) -> None:
-        """Run *jobs* as one transaction with one fsync; a job that fails is undone alone."""
+        """
+        Run *jobs* as one transaction with one fsync; a job that fails is undone alone. Once an fsync has failed,
+        nothing is written any more (reliability.md §3.5).
+        """
+        if self._unconfirmed is not None:
+            for job in jobs:
+                job.error = self._unconfirmed
+            return
         before = self._writing.total_changes
         try:
             self._writing.execute("BEGIN IMMEDIATE")
@@ -197,7 +207,9 @@ class SqliteDatabase:
             if advanced and self._witness is not None:
                 self._witness.remember(int(advanced[0]["value"]))
         except sqlite3.Error as error:
-            failure = _translated(error, self._path)
+            if getattr(error, "sqlite_errorname", "") in _UNCONFIRMED:
+                self._unconfirmed = SyncError(self._path, str(error))
+            failure = self._unconfirmed or _translated(error, self._path)
             for job in jobs:
                 job.error = job.error or failure
             if self._writing.in_transaction:
