@@ -196,26 +196,32 @@ class SqliteDatabase:
             for job in jobs:
                 job.error = self._unconfirmed
             return
-        before = self._writing.total_changes
         try:
-            self._writing.execute("BEGIN IMMEDIATE")
-            for job in jobs:
-                self._attempt(job)
-            changed = self._writing.total_changes != before
-            advanced = self._writing.execute(queries()["advance_generation"]).fetchall() if changed else []
-            self._writing.execute("COMMIT")
-            if advanced and self._witness is not None:
-                self._witness.remember(int(advanced[0]["value"]))
+            self._transact(jobs)
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorname", "") in _UNCONFIRMED:
-                self._unconfirmed = SyncError(self._path, str(error))
-            failure = self._unconfirmed or _translated(error, self._path)
-            for job in jobs:
-                job.error = job.error or failure
-            if self._writing.in_transaction:
-                # If this cannot be undone, the next transaction fails to begin; the thread must live to say so.
-                with suppress(sqlite3.Error):
-                    self._writing.execute("ROLLBACK")
+            self._undo(jobs, error)
+
+    def _transact(self, jobs: list[_Job]) -> None:
+        before = self._writing.total_changes
+        self._writing.execute("BEGIN IMMEDIATE")
+        for job in jobs:
+            self._attempt(job)
+        changed = self._writing.total_changes != before
+        advanced = self._writing.execute(queries()["advance_generation"]).fetchall() if changed else []
+        self._writing.execute("COMMIT")
+        if advanced and self._witness is not None:
+            self._witness.remember(int(advanced[0]["value"]))
+
+    def _undo(self, jobs: list[_Job], error: sqlite3.Error) -> None:
+        if getattr(error, "sqlite_errorname", "") in _UNCONFIRMED:
+            self._unconfirmed = SyncError(self._path, str(error))
+        failure = self._unconfirmed or _translated(error, self._path)
+        for job in jobs:
+            job.error = job.error or failure
+        if self._writing.in_transaction:
+            # If this cannot be undone, the next transaction fails to begin; the thread must live to say so.
+            with suppress(sqlite3.Error):
+                self._writing.execute("ROLLBACK")
 
     def _attempt(self, job: _Job) -> None:
         self._writing.execute("SAVEPOINT job")
