@@ -24,13 +24,14 @@ class Setting:
     """
     Where and how an experiment runs: *folder* is its own, *store* a SeaweedFS shared with others (take a new bucket).
 
-    The same *seed* chooses the same faults and schedules again.
+    The same *seed* chooses the same faults and schedules again. *hours*: how long an experiment goes on at LONG.
     """
 
     scale: Scale
     seed: int
     folder: Path
     store: Store
+    hours: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
