@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import shutil
+import signal
 import sqlite3
 import sys
 import time
@@ -18,7 +19,7 @@ from acceptance.flows import flow, shell, trigger
 from acceptance.objects import Objects
 from reliability.crash_audit import PROBE, Evidence, Journal, parse_effects
 from reliability.crash_points import Point, strace
-from reliability.forkserver import ForkServer, Start
+from reliability.forkserver import Forked, ForkServer, Start
 
 # What each action needs besides its name; %s is the folder of the run.
 ACTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -43,7 +44,8 @@ class Scene:
     A prefix of the bucket, a flow with two tasks, and a state directory, all of its own below *folder*.
 
     *broken* names a wrong order that the daemon follows, *executed* says that it is started by ``execve`` of a fresh
-    interpreter instead of by `ForkServer`.
+    interpreter instead of by `ForkServer`. *contents* are the objects by their names below the prefix; *endpoint_url*
+    is where the daemon reaches the store, if not directly.
     """
 
     folder: Path
@@ -52,6 +54,8 @@ class Scene:
     action: str
     broken: str | None = None
     executed: bool = False
+    contents: Mapping[str, bytes] = field(default_factory=lambda: OBJECTS)
+    endpoint_url: str | None = None
     kills: int = 0
     before: Journal = field(default_factory=Journal)
 
@@ -76,7 +80,7 @@ class Scene:
         """Upload the objects and write the flow."""
         (self.folder / "flows").mkdir(parents=True)
         (self.folder / "flows" / "flow.yaml").write_text(json.dumps(self._flow()))
-        for key, content in OBJECTS.items():
+        for key, content in self.contents.items():
             await self.objects.put(f"{self.name}/raw/{key}", content)
 
     def _flow(self) -> dict[str, Any]:
@@ -107,15 +111,30 @@ class Scene:
         """Run the daemon to its end, or to the point or moment where it is killed; gives its exit code."""
         tracer = strace(self.trace, kill_at) if traced or kill_at else []
         code = await (self._execute(tracer) if self.executed else self._fork(tracer, after))
-        if code == -9:
-            self.kills += 1
-            self.before = await asyncio.to_thread(read_journal, self.state)
+        if code == -signal.SIGKILL:
+            await self._note_kill()
         return code
+
+    async def launch(self) -> Forked:
+        """Start the daemon and leave it running."""
+        return await self._launch(traced=False)
+
+    async def kill(self, daemon: Forked) -> None:
+        """Kill what was launched, now."""
+        await daemon.killed(0)
+        await self._note_kill()
+
+    async def _note_kill(self) -> None:
+        self.kills += 1
+        self.before = await asyncio.to_thread(read_journal, self.state)
+
+    async def _launch(self, *, traced: bool) -> Forked:
+        start = Start(self._arguments, self._environment, str(self.folder), str(self.log), traced, self.broken)
+        return await self.server.start(start)
 
     async def _fork(self, tracer: Sequence[str], after: float | None) -> int:
         """Give the exit code; a daemon that does not end is stopped, which is told by the code of that."""
-        start = Start(self._arguments, self._environment, str(self.folder), str(self.log), bool(tracer), self.broken)
-        daemon = await self.server.start(start)
+        daemon = await self._launch(traced=bool(tracer))
         process = await asyncio.create_subprocess_exec(*tracer, "-p", str(daemon.pid)) if tracer else None
         code = await (daemon.ended(_SECONDS) if after is None else daemon.killed(after))
         if process:
@@ -143,7 +162,8 @@ class Scene:
     @property
     def _environment(self) -> dict[str, str]:
         store = self.objects.store
-        environment = user_environment(self.folder, store.endpoint_url, store.access_key_id, store.secret_key_id)
+        endpoint_url = self.endpoint_url or store.endpoint_url
+        environment = user_environment(self.folder, endpoint_url, store.access_key_id, store.secret_key_id)
         return {**environment, "TIDEWAITER_RETRY__INITIAL": "PT0.1S", "TIDEWAITER_RETRY__MAXIMUM": "PT0.5S"}
 
     def kill_inside(self, moment: tuple[str, str]) -> None:
@@ -152,12 +172,12 @@ class Scene:
 
     async def evidence(self, code: int) -> Evidence:
         """Look at everything; *code* is the exit code of the last start."""
-        content = await self._contents()
+        found = await self._found()
         return Evidence(
             action=self.action,
-            uploaded={f"{self.name}/raw/{key}": _digest(content) for key, content in OBJECTS.items()},
-            bucket=_inside(content, f"{self.name}/raw/"),
-            archive=_inside(content, f"{self.name}/archive/"),
+            uploaded={f"{self.name}/raw/{key}": digest(content) for key, content in self.contents.items()},
+            bucket=_inside(found, f"{self.name}/raw/"),
+            archive=_inside(found, f"{self.name}/archive/"),
             before=self.before,
             journal=await asyncio.to_thread(read_journal, self.state),
             effects=parse_effects(self._ledger()),
@@ -168,11 +188,11 @@ class Scene:
             kills=self.kills,
         )
 
-    async def _contents(self) -> dict[str, str]:
+    async def _found(self) -> dict[str, str]:
         # A kill while the store is probed may leave a probe object behind; triggers pass over those.
         keys = [key for key in await self.objects.keys(f"{self.name}/") if PROBE not in key]
         bodies = await asyncio.gather(*(self.objects.get(key) for key in keys))
-        return {key: _digest(body) for key, body in zip(keys, bodies, strict=True)}
+        return {key: digest(body) for key, body in zip(keys, bodies, strict=True)}
 
     def _ledger(self) -> str:
         ledger = self.folder / "ledger"
@@ -229,7 +249,8 @@ def _rows(connection: sqlite3.Connection) -> Journal:
         return Journal(integrity=str(error))
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
+    """Name a content as the ledger does."""
     return hashlib.sha256(content).hexdigest()
 
 

@@ -40,6 +40,9 @@ class Flaw(StrEnum):
     ETAG_ONLY = "an upload is known by its ETag alone"
 
 
+_REMOVALS = {"if-match": "by If-Match", "version": "by version", "look": "after HEAD", "blind": "unconditionally"}
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """
@@ -58,7 +61,7 @@ class Rules:
     flaw: Flaw | None = None
 
     def __str__(self) -> str:
-        removal = f", {self.removal}" if self.action in {"MOVE", "DELETE"} else ""
+        removal = f" {_REMOVALS[self.removal]}" if self.action in {"MOVE", "DELETE"} else ""
         extras = [", identical uploads" * self.identical, ", batch of two" * self.batch]
         return f"{self.action}{removal}{''.join(extras)}" + (f": {self.flaw}" if self.flaw else "")
 
@@ -351,15 +354,20 @@ _STEPS: dict[str, Callable[[Rules, State, Claim], Moves]] = {
 
 
 def at_rest(s: State) -> bool:
-    """Whether nothing is being done, and whoever looks finds nothing that would be done."""
+    """Whether nothing is being done."""
     return s.up and not s.look and not s.claim
+
+
+def nothing_new(rules: Rules, s: State) -> bool:
+    """Whether a look would find nothing to do."""
+    return not s.source or _known(rules, s, s.source)
 
 
 def _neglected(rules: Rules, s: State) -> Broken | None:
     """Judge a state at rest: what will never be done."""
     if not all(map(s.executed, s.stored)):
         return Broken.SKIPPED
-    if s.source and _known(rules, s, s.source) and not s.executed(s.source):
+    if s.source and nothing_new(rules, s) and not s.executed(s.source):
         return Broken.STUCK
     return None
 
