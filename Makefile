@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test lint check bench lock clean
+.PHONY: setup demo test lint check bench reliability lock clean
 
 setup: $(READY)  ## .venv with everything
 
@@ -30,6 +30,9 @@ check: lint  ## and all tests on the built wheel
 
 bench: $(READY)  ## the benchmark table
 	$(BIN)/python -m bench
+
+reliability: $(READY)  ## the reliability table: hours of kills and faults; ARGS='--scale short' for minutes
+	PYTHONPATH=tests $(BIN)/python -m reliability $(ARGS)
 
 lock: $(READY)  ## write requirements.lock from what .venv has
 	$(BIN)/pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' | sort -f > requirements.lock
