@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import random
 import sys
 import tempfile
@@ -23,17 +24,20 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
         "schedules": schedules.schedules,
     }
 )
+_log = logging.getLogger("reliability")
 _OUTPUT = Path(__file__).parents[2] / "docs" / "reliability.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for; gives 1 if a figure is not met, also one of an earlier run that is kept."""
     options = _parser().parse_args(arguments)
+    logging.basicConfig(format="reliability: %(message)s")
+    _log.setLevel(logging.INFO)
     results = Results.load(options.output) if options.resume or options.only else Results()
     seed = options.seed if options.seed is not None else _seed(results if options.resume else Results())
     for name in options.only or EXPERIMENTS:
         if options.resume and results.has(name, options.scale, seed):
-            _say(f"{name}: there already")
+            _log.info("%s: there already", name)
             continue
         result = asyncio.run(_carry_out(name, options.scale, seed, options.hours))
         results = results.with_(name, result)
@@ -44,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _carry_out(name: str, scale: Scale, seed: int, hours: float) -> Result:
     """Run one experiment on a store and in a folder of its own."""
-    _say(f"{name}: {scale.value}, seed {seed}")
+    _log.info("%s: %s, seed %d", name, scale.value, seed)
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="tidewaiter-reliability-") as folder:
         place = Path(folder)
@@ -52,7 +56,7 @@ async def _carry_out(name: str, scale: Scale, seed: int, hours: float) -> Result
             figures = await EXPERIMENTS[name](Setting(scale, seed, place / "work", store, hours))
     seconds = time.monotonic() - begin
     missed = [figure.name for figure in figures if not figure.met]
-    _say(f"{name}: {len(figures)} figures in {seconds:.0f} s" + (f"; NOT MET: {missed}" if missed else ""))
+    _log.info("%s: %d figures in %.0f s%s", name, len(figures), seconds, f"; NOT MET: {missed}" if missed else "")
     return Result(seed, scale, round(seconds), tuple(figures))
 
 
@@ -60,11 +64,6 @@ def _seed(results: Results) -> int:
     """Go on with the seed of *results*, or take a new one."""
     known = [result.seed for result in results.experiments.values()]
     return known[0] if known else random.SystemRandom().randrange(1 << 32)
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"reliability: {text}\n")
-    sys.stderr.flush()
 
 
 def _parser() -> argparse.ArgumentParser:

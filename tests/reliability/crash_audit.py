@@ -63,7 +63,8 @@ class Evidence:
     """
     Everything there is to see of one run after its end.
 
-    *uploaded*, *bucket* (below the trigger's prefix) and *archive* map keys to SHA-256; *files* are the paths below
+    *uploaded*, *bucket* (below the trigger's prefix) and *archive* map keys to SHA-256; *untagged* are those below the
+    prefix that lack the tags of the action; *files* are the paths below
     internal storage, *work* what is left of working directories; *before* is the journal right after the last kill.
     """
 
@@ -79,6 +80,7 @@ class Evidence:
     running: int
     code: int
     kills: int
+    untagged: Sequence[str] = ()
 
 
 def audit(seen: Evidence) -> list[Violation]:
@@ -131,6 +133,8 @@ def _acted(seen: Evidence) -> Iterator[Violation]:
     stays = seen.action in {"NONE", "TAG"}
     if stays and dict(seen.bucket) != dict(seen.uploaded):
         yield Violation(Harm.LOST, f"{seen.action} changed the bucket: {sorted(seen.bucket)}")
+    if seen.untagged:
+        yield Violation(Harm.LOST, f"without the tags: {sorted(seen.untagged)}")
     if not stays and seen.bucket:
         yield Violation(Harm.LEFT, f"still in the bucket: {sorted(seen.bucket)}")
     expected = Counter(seen.uploaded.values()) if seen.action == "MOVE" else Counter[str]()
@@ -179,7 +183,7 @@ def _in_storage(seen: Evidence) -> Iterator[Violation]:
         if row["uri"]:
             path = row["uri"].removeprefix("kestra:///")
             known |= {path, f"{path.rpartition('/')[0]}/manifest.json"}
-    files = set(seen.files)
+    files = {path for path in seen.files if "/executions/" in path}
     yield from (Violation(Harm.LOST, f"no file behind the row: {path}") for path in sorted(known - files))
     yield from (Violation(Harm.LEFT, f"a file that no row knows: {path}") for path in sorted(files - known))
 

@@ -6,8 +6,9 @@ ended the daemon count: the signal may come at a call that this run never makes,
 """
 
 import asyncio
+import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -22,6 +23,8 @@ from reliability.forkserver import ForkServer, fork_server
 AT_ONCE = 3
 TRIES = 8
 SIGKILL = -9
+_TOLD_EACH = 100
+_log = logging.getLogger("reliability")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ class Rig:
         """Kill, start again, and look; a run that ends before it is killed is repeated with an earlier kill."""
         for times in range(TRIES):
             outcome = await self._try(kill.sooner(times))
-            if outcome.effective:
+            if outcome.effective or outcome.violations:
                 return outcome
         return Outcome(kill, 0)
 
@@ -123,10 +126,9 @@ class Rig:
         code = await scene.start(kill.at, after=kill.after)
         if code == SIGKILL and kill.again:
             code = await scene.start(kill.again)
-        if scene.kills:
-            outcome = await self._recovered(kill, scene, code)
-        else:
-            outcome = Outcome(kill, 0)
+        # One that had to be stopped was not killed, and is looked at all the same.
+        looked_at = scene.kills or code < 0
+        outcome = await self._recovered(kill, scene, code) if looked_at else Outcome(kill, 0)
         if not outcome.violations:
             await asyncio.to_thread(scene.remove)
         return outcome
@@ -149,6 +151,7 @@ class Rig:
             for kill in left:
                 outcome = await self.carry_out(kill)
                 done.append(outcome)
+                self._tell(done)
                 over = enough(outcome) or over
                 if over:
                     return
@@ -157,6 +160,12 @@ class Rig:
             for _ in range(AT_ONCE):
                 group.create_task(work())
         return done
+
+    def _tell(self, done: Sequence[Outcome]) -> None:
+        if done[-1].violations:
+            _log.info("%s: %s", done[-1].kill, [str(violation) for violation in done[-1].violations])
+        if len(done) % _TOLD_EACH == 0:
+            _log.info("%d kills, %d with violations", len(done), sum(bool(outcome.violations) for outcome in done))
 
 
 @asynccontextmanager

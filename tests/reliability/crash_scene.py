@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -21,7 +22,7 @@ from reliability.crash_audit import PROBE, Evidence, Journal, parse_effects
 from reliability.crash_points import Point, strace
 from reliability.forkserver import Forked, ForkServer, Start
 
-# What each action needs besides its name; %s is the folder of the run.
+# Every action there is, with what it needs besides its name; %s is the folder of the run.
 ACTIONS: Mapping[str, Mapping[str, Any]] = {
     "MOVE": {"moveTo": {"key": "%s/archive/"}},
     "DELETE": {"moveTo": None},
@@ -32,7 +33,7 @@ OBJECTS = {"a.csv": b"a" * 500, "b.csv": b"b" * 600_000, "sub/a.csv": b"c" * 500
 BATCH = 2
 TASKS = ("first", "last")
 MOMENTS = (("first", "begins"), ("first", "ends"), ("last", "begins"), ("last", "ends"))
-_SECONDS = 30.0
+_SECONDS = 120.0
 _NUMBERED = "to_entries | map({key: (.key | tostring), value: .value.uri}) | from_entries"
 _INPUTS = f"{{{{ trigger.objects | jq('{_NUMBERED}') | first | json }}}}"
 _KEYS = "{{ trigger.objects | jq('map(.key) | join(\" \")') | first }}"
@@ -95,17 +96,13 @@ class Scene:
         """Write a line into the ledger for each object, and be killed with the daemon if that is asked for."""
         return shell(
             name,
-            *self._suicide(name, "begins"),
+            _death(name, "begins"),
             "sha256sum [0-9] > sums; set -- $KEYS",
             f'while read -r sum _; do echo "{name} $EXECUTION_ID $ATTEMPT $1 $sum"; shift; done < sums >> $HERE/ledger',
-            *self._suicide(name, "ends"),
+            _death(name, "ends"),
             inputFiles=_INPUTS,
             env={"KEYS": _KEYS, "HERE": str(self.folder)},
         )
-
-    def _suicide(self, task: str, moment: str) -> list[str]:
-        mark = f"$HERE/kill-{task}-{moment}"
-        return [f"if [ -e {mark} ]; then rm {mark}; kill -9 $PPID; sleep 60; fi"]
 
     async def start(self, kill_at: Point | None = None, *, traced: bool = False, after: float | None = None) -> int:
         """Run the daemon to its end, or to the point or moment where it is killed; gives its exit code."""
@@ -142,10 +139,9 @@ class Scene:
         return code
 
     async def _execute(self, tracer: Sequence[str]) -> int:
-        bpf = ["--seccomp-bpf"] if tracer else []
         with self.log.open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                *(*tracer, *bpf, sys.executable, "-m", "tidewaiter.daemon", *self._arguments),
+                *(*tracer, sys.executable, "-m", "tidewaiter.daemon", *self._arguments),
                 env=self._environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
@@ -153,7 +149,11 @@ class Scene:
                 cwd=self.folder,
                 start_new_session=True,
             )
-        return await asyncio.wait_for(process.wait(), _SECONDS)
+        try:
+            return await asyncio.wait_for(process.wait(), _SECONDS)
+        except TimeoutError:
+            os.killpg(process.pid, signal.SIGABRT)
+            return await process.wait()
 
     @property
     def _arguments(self) -> list[str]:
@@ -178,6 +178,7 @@ class Scene:
             uploaded={f"{self.name}/raw/{key}": digest(content) for key, content in self.contents.items()},
             bucket=_inside(found, f"{self.name}/raw/"),
             archive=_inside(found, f"{self.name}/archive/"),
+            untagged=[key for key in found if not await self._tagged(key)],
             before=self.before,
             journal=await asyncio.to_thread(read_journal, self.state),
             effects=parse_effects(self._ledger()),
@@ -194,6 +195,14 @@ class Scene:
         bodies = await asyncio.gather(*(self.objects.get(key) for key in keys))
         return {key: digest(body) for key, body in zip(keys, bodies, strict=True)}
 
+    async def _tagged(self, key: str) -> bool:
+        """Whether the object has the tags that the action gives it, if it gives any."""
+        wanted = ACTIONS[self.action].get("tags", {})
+        if not wanted:
+            return True
+        answer = await self.objects.client.get_object_tagging(Bucket=self.objects.bucket, Key=key)
+        return wanted.items() <= {item["Key"]: item["Value"] for item in answer["TagSet"]}.items()
+
     def _ledger(self) -> str:
         ledger = self.folder / "ledger"
         return ledger.read_text() if ledger.exists() else ""
@@ -205,6 +214,12 @@ class Scene:
     def remove(self) -> None:
         """Free the disk."""
         shutil.rmtree(self.folder)
+
+
+def _death(task: str, moment: str) -> str:
+    """Kill the daemon, whose child this task is, if that is asked for; once."""
+    mark = f"$HERE/kill-{task}-{moment}"
+    return f"if [ -e {mark} ]; then rm {mark}; kill -9 $PPID; sleep 60; fi"
 
 
 def _below(name: str, value: Any) -> Any:

@@ -27,7 +27,7 @@ from tidewaiter.daemon.cli import main, run  # noqa: F401 - loaded before the fo
 
 _TRACER = "TracerPid:\t0\n"
 _TRACER_LOOK_SECONDS = 0.001
-_TRACER_SECONDS = 20.0
+_TRACER_SECONDS = 60.0
 _LIMIT = 1 << 16
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from reliability.model import Rules, State, at_rest, moves, nothing_new
+from reliability.model_protocol import Rules, State, at_rest, moves, nothing_new
 
 DOWN = "down"
 LATE = "crash, request under way"

@@ -25,7 +25,7 @@ CONTENTS = {"a": b"a" * 500, "b": b"b" * 700}
 KEY = "a.csv"
 SHORT = 8
 SHOWN = 10
-_SECONDS = 20.0
+_SECONDS = 60.0
 _CONTROL = "unconditional-removal"
 _KINDS = {Operation.LIST: "LIST", Operation.GET: "GET", Operation.DELETE: "DELETE", Operation.PUT_TAGS: "TAG"}
 _STORES = {Operation.COPY, Operation.PUT}
@@ -201,6 +201,7 @@ class Theatre:
         played = await play.through(schedule)
         seen = await play.to_its_end()
         self.proxy.rules.remove(stage)
+        scene.remove()
         return Outcome(action, schedule, played, tuple(_wrong(seen, allowed)))
 
     async def all(

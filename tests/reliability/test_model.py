@@ -2,7 +2,8 @@
 
 import pytest
 from reliability.experiment import Setting
-from reliability.model import SOUND, WEAK, Broken, Rules, model, search
+from reliability.model import SOUND, WEAK, model, search
+from reliability.model_protocol import Broken, Rules
 
 
 async def test_every_figure_of_the_model_is_met(setting: Setting) -> None:
