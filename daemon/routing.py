@@ -8,18 +8,17 @@ removed before it is somewhere else.
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
-from tidewaiter.config.errors import TidewaiterError, storage_error
+from tidewaiter.config.errors import TidewaiterError
 from tidewaiter.daemon.custody import stored_of
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.probes import Probes
-from tidewaiter.daemon.records import Detection, Place, Route, RoutePurpose, RouteState, parse_timestamp
+from tidewaiter.daemon.records import Detection, Place, Route, RoutePurpose, RouteState, parse_timestamp, storable
 from tidewaiter.daemon.storage import Storage
 from tidewaiter.triggers import settle
 from tidewaiter.triggers.bucket import AS_IT_IS, Bucket, BucketError, Connect, Removal, S3Object
+from tidewaiter.triggers.memory import in_memory
 from tidewaiter.triggers.moves import MoveTo, Outcome
 from tidewaiter.triggers.rules import Rules
 from tidewaiter.triggers.s3 import BucketTrigger
@@ -128,13 +127,8 @@ class Routing:
     async def _explain(self, bucket: Bucket, route: Route, detection: Detection, archived: settle.Archived) -> None:
         """Write what happened beside a quarantined object; always the same text, so writing it again is harmless."""
         text = json.dumps(await self._story(route, detection), ensure_ascii=False, indent=2)
-        try:
-            with NamedTemporaryFile(dir=self.storage.root, suffix=".tmp") as file:
-                file.write(text.encode("utf-8", "replace"))
-                file.flush()
-                await bucket.upload(Path(file.name), archived.bucket, archived.key + SIDECAR, overwrite=True)
-        except OSError as error:
-            raise storage_error(error, self.storage.root) from error
+        with in_memory(storable(text)) as content:
+            await bucket.upload(content, archived.bucket, archived.key + SIDECAR, overwrite=True)
 
     async def _story(self, route: Route, detection: Detection) -> dict[str, Any]:
         execution = await self.journal.executions.get(route.execution_id or "")

@@ -1,10 +1,9 @@
 """Find out what a store really does, with objects of our own (reliability.md §2.2); a mere 204 proves nothing."""
 
 import asyncio
-import os
 import secrets
-from collections.abc import Awaitable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from tidewaiter.triggers.bucket import (
     S3Object,
 )
 from tidewaiter.triggers.keys import PROBE_MARK, is_probe
+from tidewaiter.triggers.memory import in_memory
 from tidewaiter.triggers.roundtrip import odd_keys, write
 
 _OTHER_ETAG = "0123456789abcdef0123456789abcdef"
@@ -39,23 +39,12 @@ async def probe(bucket: Bucket, scratch_prefix: str, *, left_over: timedelta = _
         BucketUnavailableError: the store cannot be asked now.
     """
     key = f"{scratch_prefix}{PROBE_MARK}{secrets.token_hex(8)}"
-    with _sample(key) as content:
+    with in_memory(key) as content:
         async with AsyncExitStack() as undo:
             undo.push_async_callback(_clean, bucket, key)
             undo.push_async_callback(_clean, bucket, _twin(key))
             await _first_upload(bucket, content, key, undo)
             return await _Probe(bucket, await _look(bucket, key), content, scratch_prefix).run(left_over)
-
-
-@contextmanager
-def _sample(text: str) -> Iterator[Path]:
-    """Keep *text* in a file for as long as the context lasts; in memory, so that no disk can be too full for it."""
-    descriptor = os.memfd_create("tidewaiter-probe")
-    try:
-        os.write(descriptor, text.encode())
-        yield Path(f"/proc/self/fd/{descriptor}")
-    finally:
-        os.close(descriptor)
 
 
 async def _first_upload(bucket: Bucket, content: Path, key: str, undo: AsyncExitStack) -> None:

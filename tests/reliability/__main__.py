@@ -11,7 +11,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from reliability import broken, crash, model, schedules
+from reliability import (
+    broken,
+    crash,
+    disk,
+    lost_replies,
+    model,
+    overwrites,
+    restart,
+    schedules,
+    storm,
+    sync,
+    weak_store,
+    zombie,
+)
 from reliability.experiment import Experiment, Scale, Setting
 from reliability.results import Result, Results, as_text
 from stores.seaweedfs import seaweedfs
@@ -22,6 +35,14 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
         "broken": broken.broken,
         "model": model.model,
         "schedules": schedules.schedules,
+        "storm": storm.storm,
+        "lost replies": lost_replies.lost_replies,
+        "overwrites": overwrites.overwrites,
+        "weak store": weak_store.weak_store,
+        "zombie": zombie.zombie,
+        "disk": disk.disk,
+        "sync": sync.sync,
+        "restart": restart.restart,
     }
 )
 _log = logging.getLogger("reliability")

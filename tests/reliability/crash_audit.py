@@ -137,7 +137,8 @@ def _acted(seen: Evidence) -> Iterator[Violation]:
         yield Violation(Harm.LOST, f"without the tags: {sorted(seen.untagged)}")
     if not stays and seen.bucket:
         yield Violation(Harm.LEFT, f"still in the bucket: {sorted(seen.bucket)}")
-    expected = Counter(seen.uploaded.values()) if seen.action == "MOVE" else Counter[str]()
+    archived = seen.action in {"MOVE", "onSuccess"}
+    expected = Counter(seen.uploaded.values()) if archived else Counter[str]()
     archived = Counter(seen.archive.values())
     if missing := expected - archived:
         yield Violation(Harm.LOST, f"{missing.total()} contents are not in the archive: {sorted(seen.archive)}")

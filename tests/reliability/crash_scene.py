@@ -22,11 +22,14 @@ from reliability.crash_audit import PROBE, Evidence, Journal, parse_effects
 from reliability.crash_points import Point, strace
 from reliability.forkserver import Forked, ForkServer, Start
 
-# Every action there is, with what it needs besides its name; %s is the folder of the run.
+# Every action there is, with what it needs besides its name; %s is the folder of the run. The last one acts after the
+# execution, by its outcome.
 ACTIONS: Mapping[str, Mapping[str, Any]] = {
     "MOVE": {"moveTo": {"key": "%s/archive/"}},
     "DELETE": {"moveTo": None},
     "NONE": {"moveTo": None},
+    "TAG": {"moveTo": None, "tags": {"taken": "yes"}},
+    "onSuccess": {"action": "NONE", "moveTo": None, "onSuccess": {"moveTo": {"key": "%s/archive/"}}},
 }
 # Two batches; the names of two objects are the same below the archive, and one body comes in several pieces.
 OBJECTS = {"a.csv": b"a" * 500, "b.csv": b"b" * 600_000, "sub/a.csv": b"c" * 500}
