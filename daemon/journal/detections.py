@@ -2,12 +2,13 @@
 
 import itertools
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tidewaiter.daemon.database import Database, Row, Transaction
 from tidewaiter.daemon.journal.claims import Claim, Comparison, Listed, Source, absences, arrival
+from tidewaiter.daemon.journal.rows import detection_of, detection_row
 from tidewaiter.daemon.records import Detection, DetectionState, TriggerKey, execution_id, new_id, now, timestamp
 from tidewaiter.triggers.bucket import S3Object
 
@@ -97,7 +98,7 @@ class Detections:
         batches = list(batches)
         # Ids made in one millisecond are in no order; executions start in the order of their batches' ids.
         rows = [
-            (claim, self._row(source, claim, batch_id, ordinal))
+            (claim, detection_row(source, claim, batch_id, ordinal))
             for batch_id, batch in zip(sorted(new_id() for _ in batches), batches, strict=True)
             for ordinal, claim in enumerate(batch)
         ]
@@ -109,7 +110,7 @@ class Detections:
                     tx.run("yield_detection", id=claim.arrival.yields, ended_seq=self.moment(), updated_at=now())
                 if tx.run("insert_detection", **row):
                     _remember(tx, str(source.trigger), claim.arrival.object)
-                    claimed.append(_detection(row))
+                    claimed.append(detection_of(row))
             return claimed
 
         return await self._database.write(work)
@@ -162,11 +163,11 @@ class Detections:
     async def get(self, identifier: str) -> Detection | None:
         """The detection with that id, or None."""
         row = await self._database.read(lambda tx: tx.one("detection", id=identifier))
-        return _detection(row) if row else None
+        return detection_of(row) if row else None
 
     async def everything(self) -> list[Detection]:
         """Every detection there is, oldest first."""
-        return [_detection(row) for row in await self._database.read(lambda tx: tx.all("all_detections"))]
+        return [detection_of(row) for row in await self._database.read(lambda tx: tx.all("all_detections"))]
 
     async def standing(self, trigger: TriggerKey, limit: int = 256) -> Standing:
         """
@@ -179,7 +180,7 @@ class Detections:
             failing = tx.one("failing_detections", **named, now=now())
             status = tx.one("trigger_standing", **named)
             return Standing(
-                live=[_detection(row) for row in tx.all("due_detections", **named, now=now(), limit=limit)],
+                live=[detection_of(row) for row in tx.all("due_detections", **named, now=now(), limit=limit)],
                 failing=_number(failing),
                 next_try=failing["next_try"] if failing else None,
                 batches=_number(tx.one("live_batches", **named)),
@@ -209,7 +210,7 @@ class Detections:
     async def batch(self, batch_id: str) -> list[Detection]:
         """The detections of one execution, in key order."""
         rows = await self._database.read(lambda tx: tx.all("batch_detections", batch_id=batch_id))
-        return [_detection(row) for row in rows]
+        return [detection_of(row) for row in rows]
 
     async def counts(self) -> dict[str, dict[str, int]]:
         """For each trigger how many detections are in each state; blocked ones count as ``ACTION_BLOCKED``."""
@@ -321,35 +322,6 @@ class Detections:
 
         return await self._database.write(work)
 
-    def _row(self, source: Source, claim: Claim, batch_id: str, ordinal: int) -> dict[str, Any]:
-        item = claim.arrival.object
-        bucket, key = claim.destination or (None, None)
-        return {
-            "id": new_id(),
-            "trigger_key": str(source.trigger),
-            "batch_id": batch_id,
-            "ordinal": ordinal,
-            "flow_revision": source.flow_revision,
-            "bucket": item.bucket,
-            "object_key": item.key,
-            "etag": item.etag,
-            "size": item.size,
-            "last_modified": timestamp(item.last_modified),
-            "version_id": item.version_id,
-            "change_type": claim.arrival.change_type,
-            "action": source.action,
-            "state": DetectionState.PARKED if claim.refusal else DetectionState.CLAIMED,
-            "dest_bucket": bucket,
-            "dest_key": key,
-            "uri": None,
-            "sha256": None,
-            "ended_seq": None,
-            "error": claim.refusal,
-            "captures": json.dumps(dict(claim.captures), ensure_ascii=False),
-            "marker": int(claim.marker),
-            "updated_at": now(),
-        }
-
     def _close(
         self, tx: Transaction, identifier: str, state: DetectionState, error: str, next_try: str | None = None
     ) -> bool:
@@ -408,16 +380,3 @@ def _remember(tx: Transaction, trigger: str, item: S3Object) -> None:
         etag=item.etag,
         last_modified=timestamp(item.last_modified),
     )
-
-
-def _fields() -> Iterator[tuple[str, str]]:
-    renamed = {"trigger": "trigger_key", "key": "object_key"}
-    return ((name, renamed.get(name, name)) for name in Detection.__slots__)
-
-
-def _detection(row: Row) -> Detection:
-    known = set(row.keys())
-    values = {name: row[column] for name, column in _fields() if column in known}
-    flags = {"blocked": bool(values.get("blocked")), "marker": bool(values.get("marker"))}
-    captures = json.loads(values.get("captures") or "{}")
-    return Detection(**{**values, **flags, "captures": captures, "state": DetectionState(values["state"])})

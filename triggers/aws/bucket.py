@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 
 from tidewaiter.triggers.aws.address import quoted
+from tidewaiter.triggers.aws.bodies import chunks, content
 from tidewaiter.triggers.aws.errors import Call, s3_name, translated
 from tidewaiter.triggers.aws.headers import Headers, changing, describing
 from tidewaiter.triggers.aws.multipart import Target, Upload, confirmed_etag, part_ranges
@@ -25,11 +26,10 @@ from tidewaiter.triggers.aws.replies import (
     unfinished,
 )
 from tidewaiter.triggers.aws.tagging import tag_set, tagging
-from tidewaiter.triggers.aws.wire import READ_ATTEMPTS, Body, Reply, Request, Wire, whole
+from tidewaiter.triggers.aws.wire import READ_ATTEMPTS, Reply, Request, Wire, whole
 from tidewaiter.triggers.bucket import (
     AS_IT_IS,
     BucketError,
-    BucketUnavailableError,
     Capabilities,
     Connection,
     DestinationExistsError,
@@ -47,7 +47,6 @@ from tidewaiter.triggers.bucket import (
 from tidewaiter.triggers.download import digest, save
 from tidewaiter.triggers.probe import probe
 
-_CHUNK = 1 << 20
 _PROBE_ATTEMPTS = 6
 
 
@@ -128,7 +127,7 @@ class S3Bucket:
                     f"cannot {call.does}: the store gave other content than the one listed", cause="ETag"
                 )
             tags = await self._tags_told(response.headers, listed)
-            taken = await save(_chunks(response, call), destination)
+            taken = await save(chunks(response, call), destination)
         return replace(stored_as(response.headers, taken.size, taken.sha256), tags=tags)
 
     async def head(self, key: str, *, bucket: str | None = None) -> Head | None:
@@ -186,7 +185,7 @@ class S3Bucket:
         if size > self._sizes.upload_part:
             return await self._upload_in_parts(call, source, target, size=size, described=described)
         headers = {"if-none-match": target.if_none_match, **described}
-        body = await asyncio.to_thread(_content, source)
+        body = await asyncio.to_thread(content, source)
         try:
             reply = await self._write(Request(call, "PUT", bucket, key, headers=headers, body=body))
         except ObjectChangedError as error:
@@ -197,7 +196,7 @@ class S3Bucket:
         """Read *bucket*/*key* to the end without keeping it."""
         call = Call(f"read {s3_name(bucket, key)}", "s3:GetObject")
         async with await self._open(Request(call, "GET", bucket, key)) as response:
-            taken = await digest(_chunks(response, call))
+            taken = await digest(chunks(response, call))
         return stored_as(response.headers, taken.size, taken.sha256)
 
     async def delete(self, listed: S3Object) -> Removal:
@@ -380,33 +379,6 @@ class S3Bucket:
         upload = Upload(call, target, self._write)
 
         async def send(number: int, first: int, last: int) -> str:
-            return await upload.send(number, await asyncio.to_thread(_content, source, first, last))
+            return await upload.send(number, await asyncio.to_thread(content, source, first, last))
 
         return await upload.run(part_ranges(size, self._sizes.upload_part), send, described)
-
-
-def _content(source: Path, first: int = 0, last: int | None = None) -> Body:
-    with source.open("rb") as file:
-        file.seek(first)
-        data = file.read(-1 if last is None else last - first + 1)
-    return Body(data, hashlib.sha256(data).hexdigest())
-
-
-async def _chunks(response: aiohttp.ClientResponse, call: Call) -> AsyncIterator[bytes]:
-    """Give the body in pieces; a body that ends early is an error, whatever the HTTP library thinks of it."""
-    taken = 0
-    with translated(call):
-        announced = int(response.headers["Content-Length"])
-    while True:
-        with translated(call):
-            chunk = await response.content.read(_CHUNK)
-        if not chunk:
-            break
-        taken += len(chunk)
-        yield chunk
-    if taken != announced:
-        raise BucketUnavailableError(
-            f"cannot {call.does}: the body ended after {taken} of {announced} bytes",
-            "the next attempt reads it anew",
-            cause="IncompleteBody",
-        )
