@@ -163,7 +163,7 @@ async def proxy_to(upstream: str, *, up: bool = True) -> AsyncIterator[Proxy]:
     async with AsyncExitStack() as stack:
         proxy = Proxy(upstream, free_ports(1)[0])
         application = web.Application(client_max_size=1 << 30)
-        application.router.add_route("*", "/{path:.*}", proxy._handle)
+        application.router.add_route("*", "/{path:[\\s\\S]*}", proxy._handle)
         proxy._session = await stack.enter_async_context(
             ClientSession(connector=TCPConnector(limit=0), cookie_jar=DummyCookieJar(), auto_decompress=False)
         )
