@@ -338,15 +338,16 @@ class Intake:
         cause = problem.cause if problem else None
         if cause == self._reported:
             return
+        # Whoever reads of it in the log must find it in the journal.
+        await self.port.journal.triggers.report(
+            self.watch.key, cause, problem.message if problem else None, problem.hint if problem else None
+        )
         if problem:
             _log.error(
                 "trigger_failing", trigger=str(self.watch.key), cause=cause, error=problem.message, hint=problem.hint
             )
         elif self._reported != "?":
             _log.info("trigger_recovered", trigger=str(self.watch.key))
-        await self.port.journal.triggers.report(
-            self.watch.key, cause, problem.message if problem else None, problem.hint if problem else None
-        )
         self._reported = cause
 
 

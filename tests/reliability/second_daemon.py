@@ -14,6 +14,7 @@ async def second_daemon(setting: Setting) -> list[Figure]:
         await place.daemon.ready()
         second = Daemon(place.daemon.folder / "second", place.daemon.environment)
         second.state.symlink_to(place.daemon.state)
+        second.add_flow((place.daemon.flows / "flow.yaml").read_text())
         code = await second.once()
         told = f"another tidewaiter uses the state directory {second.state}" in second.last_words()
         await place.fill(put)
@@ -25,6 +26,7 @@ async def second_daemon(setting: Setting) -> list[Figure]:
             "refuses: exit code 1, the reason told",
             f"exit code {code}, reason {'told' if told else 'not told'}; the first "
             f"{'goes on' if completed and not wrong else 'is disturbed'}",
+            detail={"told": second.last_words()},
             met=(code, told, completed, wrong) == (1, True, True, []),
         )
     ]
