@@ -3,10 +3,7 @@ The controls: the crash rig on daemons that follow a wrong order on purpose. Whe
 nothing.
 """
 
-from collections.abc import AsyncIterator
-
 from reliability.broken_orders import BROKEN_ORDERS, BrokenOrder
-from reliability.crash_points import some
 from reliability.crash_rig import Kill, Outcome, Rig, rig
 from reliability.crash_scene import MOMENTS
 from reliability.experiment import Figure, Scale, Setting
@@ -15,8 +12,7 @@ from reliability.experiment import Figure, Scale, Setting
 ELSEWHERE = {"unconditional-removal"}
 # Those that few kills find out.
 SHORT = {"claim-is-final", "recovery-begins-anew", "overwriting-archive", "result-not-recorded"}
-_KILLS = {Scale.SHORT: 120, Scale.FULL: 100, Scale.LONG: 300}
-_LONGEST_SECONDS = 1.0
+_KILLS = {Scale.SHORT: 150, Scale.FULL: 200, Scale.LONG: 400}
 
 
 async def broken(setting: Setting) -> list[Figure]:
@@ -26,18 +22,15 @@ async def broken(setting: Setting) -> list[Figure]:
         return [await _control(place, name, order) for name, order in BROKEN_ORDERS.items() if name in chosen]
 
 
-async def _kills(place: Rig, name: str, order: BrokenOrder) -> AsyncIterator[Kill]:
-    """Choose where to kill by chance: at the small scale by the clock, which needs no tracing, else at points."""
-    if order.in_tasks:
-        for moment in MOMENTS:
-            yield Kill(order.action, inside=moment, broken=name)
-    scale = place.setting.scale
-    if scale is Scale.SHORT:
-        for _ in range(_KILLS[scale]):
-            yield Kill(order.action, after=place.chance.uniform(0, _LONGEST_SECONDS), broken=name)
-    else:
-        for point in some(await place.points(order.action, broken=name), _KILLS[scale], place.chance):
-            yield Kill(order.action, at=point, broken=name)
+async def _kills(place: Rig, name: str, order: BrokenOrder) -> list[Kill]:
+    """Choose points to kill at by chance; inside tasks first where that shows the order soonest."""
+    moments = MOMENTS if order.in_tasks else ()
+    points = await place.points(order.action, broken=name)
+    chosen = place.chance.sample(points, min(len(points), _KILLS[place.setting.scale]))
+    return [
+        *(Kill(order.action, inside=moment, broken=name) for moment in moments),
+        *(Kill(order.action, at=point, broken=name) for point in chosen),
+    ]
 
 
 async def _control(place: Rig, name: str, order: BrokenOrder) -> Figure:
@@ -49,8 +42,7 @@ async def _control(place: Rig, name: str, order: BrokenOrder) -> Figure:
             harmed.append(outcome)
         return place.setting.scale is Scale.SHORT and bool(harmed)
 
-    kills = [kill async for kill in _kills(place, name, order)]
-    outcomes = await place.all(kills, enough=found_out)
+    outcomes = await place.all(await _kills(place, name, order), enough=found_out)
     effective = sum(outcome.effective for outcome in outcomes)
     return Figure(
         f"control: {order.says}",
