@@ -15,11 +15,13 @@ from reliability import (
     broken,
     crash,
     disk,
+    hostile_keys,
     lost_replies,
     model,
     overwrites,
     restart,
     schedules,
+    second_daemon,
     storm,
     sync,
     weak_store,
@@ -40,9 +42,11 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
         "overwrites": overwrites.overwrites,
         "weak store": weak_store.weak_store,
         "zombie": zombie.zombie,
+        "second daemon": second_daemon.second_daemon,
         "disk": disk.disk,
         "sync": sync.sync,
         "restart": restart.restart,
+        "hostile keys": hostile_keys.hostile_keys,
     }
 )
 _log = logging.getLogger("reliability")
