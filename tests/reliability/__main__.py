@@ -38,15 +38,15 @@ EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
         "model": model.model,
         "schedules": schedules.schedules,
         "storm": storm.storm,
-        "lost replies": lost_replies.lost_replies,
+        "lost-replies": lost_replies.lost_replies,
         "overwrites": overwrites.overwrites,
-        "weak store": weak_store.weak_store,
+        "weak-store": weak_store.weak_store,
         "zombie": zombie.zombie,
-        "second daemon": second_daemon.second_daemon,
+        "second-daemon": second_daemon.second_daemon,
         "disk": disk.disk,
         "sync": sync.sync,
         "restart": restart.restart,
-        "hostile keys": hostile_keys.hostile_keys,
+        "hostile-keys": hostile_keys.hostile_keys,
     }
 )
 _log = logging.getLogger("reliability")
