@@ -162,8 +162,8 @@ class Rig:
         return done
 
     def _tell(self, done: Sequence[Outcome]) -> None:
-        if done[-1].violations:
-            _log.info("%s: %s", done[-1].kill, [str(violation) for violation in done[-1].violations])
+        if done[-1].violations and not done[-1].kill.broken:
+            _log.error("%s: %s", done[-1].kill, [str(violation) for violation in done[-1].violations])
         if len(done) % _TOLD_EACH == 0:
             _log.info("%d kills, %d with violations", len(done), sum(bool(outcome.violations) for outcome in done))
 

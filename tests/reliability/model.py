@@ -1,7 +1,6 @@
 """
 A model of custody, searched to its end: one key, uploads of others, crashes at every step, and requests of a dead
-process that the store still carries out late. Each weakened protocol breaks the invariant that it is
-known to break.
+process that the store still carries out late. Each weakened protocol breaks the invariant it is known to break.
 
 The model steps where the world can tell: at the effect of each request and at each commit of the journal. One process
 owns the journal, as now. Looking at the bucket and working on a claim go on beside each other, as in the daemon.
