@@ -17,7 +17,8 @@ from tidewaiter.daemon.records import execution_id, new_id
 
 _ROWS = {Scale.SHORT: 10_000, Scale.FULL: 100_000, Scale.LONG: 100_000}
 _PER_EXECUTION = 25
-_LIMIT_SECONDS = 5.0
+# The short version runs beside other tests, which share the processors.
+_LIMIT_SECONDS = {Scale.SHORT: 20.0, Scale.FULL: 5.0, Scale.LONG: 5.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ async def _figure(setting: Setting, journal: _Journal) -> Figure:
         listed = await _until_listed(place)
         seconds = listed - began
         await place.daemon.ready()
-        limit = _LIMIT_SECONDS
+        limit = _LIMIT_SECONDS[setting.scale]
         return Figure(
             f"start with {number} detections {journal.name}",
             f"<= {limit:g} s to the first poll",
