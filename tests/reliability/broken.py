@@ -12,7 +12,7 @@ from reliability.experiment import Figure, Scale, Setting
 ELSEWHERE = {"unconditional-removal"}
 # Those that few kills find out.
 SHORT = {"claim-is-final", "recovery-begins-anew", "overwriting-archive", "result-not-recorded"}
-_KILLS = {Scale.SHORT: 150, Scale.FULL: 200, Scale.LONG: 400}
+_KILLS = {Scale.SHORT: 150, Scale.FULL: 40, Scale.LONG: 400}
 
 
 async def broken(setting: Setting) -> list[Figure]:
