@@ -62,7 +62,7 @@ class Claimer:
 
     def _meant(self, page: Page) -> Sequence[S3Object]:
         """Leave out what no rule can let in before anything is asked of the journal; a marker needs no rule's leave."""
-        if self.rules.spec.marked:
+        if self.rules.spec.marked or self.notice is not None:
             return page.objects
         return [listed for listed in page.objects if self.rules.means(listed)]
 

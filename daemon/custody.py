@@ -20,6 +20,7 @@ from tidewaiter.triggers import settle
 from tidewaiter.triggers.bucket import (
     AS_IT_IS,
     Bucket,
+    BucketError,
     Capabilities,
     ObjectChangedError,
     ObjectGoneError,
@@ -88,6 +89,12 @@ class Custody:
         except ObjectChangedError as error:
             return await self._close(detection, DetectionState.SUPERSEDED, error.message)
         except ObjectGoneError as error:
+            if await self.detections.gone_before(detection):
+                raise BucketError(
+                    f"{detection.key!r} is listed again and again, but is not there when it is read",
+                    "the store changes this key; rename the object",
+                    cause="NotReadable",
+                ) from error
             return await self._close(detection, DetectionState.GONE, error.message)
         uri = await self.storage.keep(temporary, final, _manifest(self.source, detection, stored))
         return await self.detections.stored(

@@ -40,7 +40,9 @@ _COUNT_SHARE = 10
 # The store tells its time to the second.
 _SHORTEST_PAUSE = 1.0
 # Failures that are about one object; what concerns the store as a whole is tried for as long as it takes.
-_ABOUT_OBJECT = frozenset({"InvalidObjectState", "InvalidRequest", "MethodNotAllowed"})
+_ABOUT_OBJECT = frozenset({"InvalidObjectState", "NotReadable", "InvalidRequest", "MethodNotAllowed"})
+# Of these, what another attempt soon after cannot change.
+_AT_ONCE = frozenset({"InvalidObjectState", "NotReadable"})
 _NOTHING = Capabilities(delete_if_match=False, copy_source_if_match=False, copy_if_none_match=False, versioning=False)
 # Claims taken up in one step; there may be more of them than tasks are good for.
 _AT_A_TIME = 256
@@ -82,6 +84,8 @@ class Intake:
     _retry: float | None = None
     _failures: int = 0
     _attended: bool = False
+    _asked: int = 0
+    _answered: int = 0
     _revision: int = 0
     _count_due: float = 0.0
     _manifests: Manifests = field(default_factory=Manifests)
@@ -112,6 +116,7 @@ class Intake:
 
     def poll_now(self) -> None:
         """Look at the next step, whatever the interval says."""
+        self._asked += 1
         self._due = 0.0
         self.wake()
 
@@ -130,7 +135,7 @@ class Intake:
         """
         resting = self.paused or not self.watch.looking
         begun = self._attended or self.troubled
-        done = resting or not self.waiting
+        done = resting or not (self.waiting or self._answered < self._asked)
         stuck = bool(self._problems.keys() - {_RULES})
         return begun and not self._in_hand and (stuck or (done and self._retry is None))
 
@@ -202,6 +207,7 @@ class Intake:
         Claim new objects while there is room. A look that leaves some behind is followed by the next at once
         (design.md §3, "drain").
         """
+        asked = self._asked
         room = room_for(spec, standing, self.port)
         if room <= 0:
             await self._wait_for_room(spec)
@@ -215,7 +221,10 @@ class Intake:
         if not standing.begun:
             await self.port.journal.triggers.begin(self.watch.key)
         self._looked(look)
-        self._due = time.monotonic() + (0 if self.waiting and claimed else self._pause(look))
+        # Whoever asked for a look while this one was under way means another.
+        self._answered = asked
+        at_once = (self.waiting and claimed) or self._answered < self._asked
+        self._due = time.monotonic() + (0 if at_once else self._pause(look))
         self._take_up(claimed, source, spec)
 
     async def _list(self, claimer: Claimer, bucket: Bucket, room: int) -> Look:
@@ -320,7 +329,7 @@ class Intake:
         """Whether to park an object: the store refuses this one, and not because of anything that waiting mends."""
         if not isinstance(error, BucketError) or error.cause not in _ABOUT_OBJECT:
             return False
-        return error.cause == "InvalidObjectState" or detection.attempts + 1 >= self.port.retry.attempts
+        return error.cause in _AT_ONCE or detection.attempts + 1 >= self.port.retry.attempts
 
     def _overdue(self, detection: Detection) -> bool:
         """Whether the action has been failing so long that the execution goes first."""

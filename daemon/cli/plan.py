@@ -184,9 +184,9 @@ def _staying(item: dict[str, Any]) -> Iterator[str]:
         yield "  waits:"
         yield from _some(f"{printable(one['key'])}: {one['reason']}" for one in item["held"])
     if backlog["objects"]:
-        yield f"  left for later polls: {backlog['objects']} objects, the oldest of {ago(backlog['oldest'])}"
+        yield f"  left for later polls: {_objects(backlog['objects'])}, the oldest changed {ago(backlog['oldest'])}"
     if item["notMeant"]:
-        yield f"  not meant by its rules: {item['notMeant']} objects"
+        yield f"  not meant by its rules: {_objects(item['notMeant'])}"
     if item["trouble"]:
         yield f"  trouble: {printable(item['trouble'])}"
 
@@ -196,6 +196,10 @@ def _claimed(claim: dict[str, Any]) -> str:
     goes = f" -> s3://{where['bucket']}/{printable(where['key'])}" if where else ""
     kind = "marker" if claim["marker"] else claim["changeType"].lower()
     return f"{printable(claim['key'])} ({size(claim['size'])}, {kind}){goes}"
+
+
+def _objects(count: int) -> str:
+    return f"{count} object" if count == 1 else f"{count} objects"
 
 
 def _some(lines: Iterable[str]) -> Iterator[str]:

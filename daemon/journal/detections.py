@@ -165,6 +165,12 @@ class Detections:
         row = await self._database.read(lambda tx: tx.one("detection", id=identifier))
         return detection_of(row) if row else None
 
+    async def gone_before(self, detection: Detection) -> bool:
+        """Whether the same content was claimed before and was not there: the listing shows what cannot be read."""
+        same = {"object_key": detection.key, "etag": detection.etag, "last_modified": detection.last_modified}
+        where = {"trigger_key": detection.trigger, "bucket": detection.bucket}
+        return await self._database.read(lambda tx: tx.one("gone_before", **where, **same) is not None)
+
     async def everything(self) -> list[Detection]:
         """Every detection there is, oldest first."""
         return [detection_of(row) for row in await self._database.read(lambda tx: tx.all("all_detections"))]

@@ -99,6 +99,7 @@ async def test_a_quarantined_object_is_driven_in_again(daemon: Daemon, objects: 
     (bad,) = await daemon.until(lambda: daemon.ask("objects", state="QUARANTINED"), "the object in quarantine")
     done = {"action": "DELETE"}
     daemon.add_flow(flow(log(), triggers=[trigger(objects.bucket, **KEPT, onSuccess=done)]))
+    await daemon.until(lambda: daemon.logged("flow_changed"), "the new flow to be served")
     answer = await daemon.call("objects", "retry", bad["id"])
     assert answer.returncode == 0, answer.stderr
     await daemon.until_ended(2)
@@ -107,6 +108,20 @@ async def test_a_quarantined_object_is_driven_in_again(daemon: Daemon, objects: 
         return await objects.keys() == []
 
     await daemon.until(empty, "the bucket to be empty")
+    assert [item["state"] for item in await daemon.executions()] == ["FAILED", "SUCCESS"]
+
+
+async def test_a_single_run_takes_what_it_drives_in_again(daemon: Daemon, objects: Any) -> None:
+    """Asked for while no daemon runs, the way back and the new execution are both part of the next 'run --once'."""
+    await objects.put("raw/a.csv")
+    daemon.add_flow(_failing(daemon, objects, onFailure={"moveTo": {"key": "bad/"}}, interval="PT1H"))
+    assert await daemon.once() == 1
+    answer = await daemon.call("objects", "retry", "--trigger", "arrivals/arrival")
+    assert answer.returncode == 0, answer.stderr
+    done = {"moveTo": {"key": "done/"}}
+    daemon.add_flow(flow(log(), triggers=[trigger(objects.bucket, **KEPT, onSuccess=done, interval="PT1H")]))
+    assert await daemon.once() == 0
+    assert await objects.keys() == ["done/a.csv"]
     assert [item["state"] for item in await daemon.executions()] == ["FAILED", "SUCCESS"]
 
 

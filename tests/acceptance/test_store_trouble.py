@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from acceptance.driver import Daemon
 from acceptance.flows import flow, log, trigger
-from faults.proxy import proxy_to, writes_below
+from aiohttp import web
+from faults.proxy import is_get, proxy_to, writes_below
 from stores.seaweedfs import Store
 
 
@@ -200,3 +201,27 @@ async def test_other_triggers_go_on(daemon: Daemon, objects: Any) -> None:
     await objects.put("raw/a.csv")
     assert await daemon.once() == 1
     assert [(item["flowId"], item["state"]) for item in await daemon.executions()] == [("arrivals", "SUCCESS")]
+
+
+async def test_listed_but_never_there(daemons: Callable[..., Daemon], seaweedfs: Store, objects: Any) -> None:
+    """A key that is listed and answers 404 is claimed twice, then parked: the journal does not grow at every poll."""
+    await objects.put("raw/a.csv")
+    async with proxy_to(seaweedfs.endpoint_url) as proxy:
+
+        async def not_there(request: web.Request) -> web.Response | None:
+            return web.Response(status=404) if is_get("raw/a.csv")(request) else None
+
+        proxy.rules.append(not_there)
+        daemon = daemons(seaweedfs, AWS_ENDPOINT_URL=proxy.endpoint_url)
+        daemon.add_flow(_flow(objects))
+        daemon.start()
+        await daemon.ready()
+
+        async def parked() -> bool:
+            return "PARKED" in (await daemon.trigger())["detections"]
+
+        await daemon.until(parked, "the object to be parked")
+        await daemon.until_looked(3)
+        assert (await daemon.trigger())["detections"] == {"GONE": 1, "PARKED": 1}
+        (shown, _) = await daemon.ask("objects")
+        assert "listed again and again" in shown["error"]

@@ -101,6 +101,11 @@ WHERE id = :id AND state IN ('STORED', 'COPIED');
 UPDATE detection SET state = :state, error = :error, next_try = :next_try, ended_seq = :ended_seq, updated_at = :updated_at
 WHERE id = :id AND state = 'CLAIMED';
 
+-- name: gone_before
+SELECT id FROM detection
+WHERE trigger_key = :trigger_key AND bucket = :bucket AND object_key = :object_key AND etag = :etag AND last_modified = :last_modified
+  AND state = 'GONE' LIMIT 1;
+
 -- name: yield_detection
 UPDATE detection SET state = 'SUPERSEDED', error = 'another content was uploaded at the key', ended_seq = :ended_seq,
        updated_at = :updated_at
