@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from reliability.crash_audit import Harm
@@ -25,8 +26,8 @@ _LONGEST_SECONDS = 1.2
 @dataclass(frozen=True, slots=True)
 class Effort:
     """
-    How many kills of each action: at points (at least; *every* point once, too), inside tasks, twice in a row, and of
-    a daemon started by ``execve``. *wanted* is how many must have ended a daemon, of all actions together.
+    How many kills of each action: at points, inside tasks, twice in a row, and of a daemon started by ``execve``.
+    *wanted* is how many must have ended a daemon, of all actions together. LONG begins with every point there is.
     """
 
     points: int
@@ -34,12 +35,11 @@ class Effort:
     twice: int
     executed: int
     wanted: int
-    every: bool = False
 
 
 EFFORTS = {
     Scale.SHORT: Effort(points=2, inside=1, twice=1, executed=0, wanted=12),
-    Scale.FULL: Effort(points=500, inside=8, twice=40, executed=20, wanted=2000, every=True),
+    Scale.FULL: Effort(points=380, inside=8, twice=20, executed=10, wanted=2000),
 }
 _NAMES = {
     Harm.LOST: "objects lost over all kills",
@@ -55,7 +55,8 @@ async def crash(setting: Setting) -> list[Figure]:
     async with rig(setting, "crash") as place:
         if setting.scale is Scale.LONG:
             end = begin + setting.hours * 3600
-            outcomes = await place.all(_at_any_time(place), enough=lambda _: time.monotonic() > end)
+            kills = chain(await _everywhere(place), _at_any_time(place))
+            outcomes = await place.all(kills, enough=lambda _: time.monotonic() > end)
             wanted = len(outcomes)
         else:
             effort = EFFORTS[setting.scale]
@@ -67,18 +68,23 @@ async def crash(setting: Setting) -> list[Figure]:
 
 
 async def _kills(place: Rig, action: str, effort: Effort) -> list[Kill]:
-    """Choose the kills of one action: evenly, and by chance where more are wanted than there are points."""
+    """Choose the kills of one action, evenly over its way."""
     points = await place.points(action)
-    at = spread(points, len(points) if effort.every else effort.points)
-    at += some(points, max(0, effort.points - len(at)), place.chance)
     twice = zip(some(points, effort.twice, place.chance), some(points, effort.twice, place.chance), strict=True)
     executed = await place.points(action, executed=True) if effort.executed else []
     return [
-        *(Kill(action, at=point) for point in at),
+        *(Kill(action, at=point) for point in spread(points, effort.points)),
         *(Kill(action, inside=place.chance.choice(MOMENTS)) for _ in range(effort.inside)),
         *(Kill(action, at=first, again=second) for first, second in twice),
         *(Kill(action, at=point, executed=True) for point in spread(executed, effort.executed)),
     ]
+
+
+async def _everywhere(place: Rig) -> list[Kill]:
+    """Give a kill at each point of each action, in any order."""
+    kills = [Kill(action, at=point) for action in ACTIONS for point in await place.points(action)]
+    place.chance.shuffle(kills)
+    return kills
 
 
 def _at_any_time(place: Rig) -> Iterator[Kill]:
