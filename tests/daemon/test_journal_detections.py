@@ -447,3 +447,14 @@ async def test_counts_tell_the_states_by_trigger(intake: Intake, journal: Journa
     await intake.claim("a", "b")
     await stored(intake, "c")
     assert await journal.detections.counts() == {str(TRIGGER): {"CLAIMED": 2, "STORED": 1}}
+
+
+async def test_what_was_read_does_not_hide_what_is_to_be_read(intake: Intake, journal: Journal) -> None:
+    """After a crash in the middle of a large batch, the rest of it is found behind all that waits for it."""
+    claimed = await intake.claim("a", "b", "c", "d", batch=4)
+    for detection in claimed[:2]:
+        await intake.store(detection)
+    assert [one.key for one in (await journal.detections.standing(TRIGGER, 2)).live] == ["c", "d"]
+    for detection in claimed[2:]:
+        await intake.store(detection)
+    assert [one.key for one in (await journal.detections.standing(TRIGGER, 4)).live] == ["a", "b", "c", "d"]

@@ -51,8 +51,13 @@ VALUES (:id, :trigger_key, :batch_id, :ordinal, :flow_revision, :bucket, :object
 ON CONFLICT DO NOTHING;
 
 -- name: due_detections
+-- What was read waits for the rest of its batch: there may be more of it than a page, and behind it what is to be read.
 SELECT * FROM detection
 WHERE trigger_key = :trigger_key AND state IN ('CLAIMED', 'STORED', 'COPIED') AND (next_try IS NULL OR next_try <= :now)
+  AND (state = 'CLAIMED' OR batch_id NOT IN (
+    SELECT batch_id FROM detection
+    WHERE trigger_key = :trigger_key AND state IN ('CLAIMED', 'STORED', 'COPIED') AND state = 'CLAIMED'
+  ))
 ORDER BY batch_id, ordinal LIMIT :limit;
 
 -- name: failing_detections
