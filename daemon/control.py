@@ -107,8 +107,7 @@ class Control:
         return done
 
     async def _retried(self, detection: Detection, *, quarantined: bool) -> str | None:
-        if quarantined:
-            await self.journal.routes.redrive(detection)
+        if quarantined and await self.journal.routes.redrive(detection):
             return "goes back to where it was found"
         if await self.journal.objects.release(detection, self.journal.detections.moment()):
             return "is taken up by the next look"

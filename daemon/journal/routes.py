@@ -23,7 +23,10 @@ class Routes:
         self._database = database
 
     async def due(self, limit: int) -> list[Route]:
-        """Routes with work left that may be done now, new ones first; never of an object whose action is still due."""
+        """
+        Routes with work left that may be done now: of each object the first, of each trigger new ones first, and all
+        triggers in turn; never of an object whose action is still due.
+        """
         rows = await self._database.read(lambda tx: tx.all("due_routes", now=now(), limit=limit))
         return [_route(row) for row in rows]
 
@@ -57,12 +60,16 @@ class Routes:
         return bool(await self._database.write(lambda tx: tx.run("place_route", id=route.id, **to, updated_at=now())))
 
     async def done(self, route: Route, detection: Detection, *, freed: bool) -> bool:
-        """PLACED → DONE. *freed*: the source key is free now, so whatever comes there next is new."""
+        """
+        PLACED → DONE. *freed*: the content is no longer at its source, so whatever comes there next is new; what has
+        come and was claimed already stays known.
+        """
 
         def work(tx: Transaction) -> bool:
             won = tx.run("finish_route", id=route.id, updated_at=now())
             if won and freed:
-                tx.run("delete_seen", trigger_key=detection.trigger, bucket=detection.bucket, object_key=detection.key)
+                where = {"trigger_key": detection.trigger, "bucket": detection.bucket, "object_key": detection.key}
+                tx.run("forget_content", **where, etag=detection.etag, last_modified=detection.last_modified)
             return bool(won)
 
         return await self._database.write(work)
@@ -78,9 +85,20 @@ class Routes:
         """Try postponed routes of an object at once; False if it has none with work left."""
         return bool(await self._database.write(lambda tx: tx.run("hasten_routes", detection_id=detection_id)))
 
-    async def redrive(self, detection: Detection) -> None:
-        """Send an object back to where it was found."""
-        await self._database.write(lambda tx: _begin(tx, detection.id, detection.trigger, None, RoutePurpose.REDRIVE))
+    async def redrive(self, detection: Detection) -> bool:
+        """Send a quarantined object back to where it was found; False if it is not in quarantine any more."""
+
+        def work(tx: Transaction) -> bool:
+            last = tx.one("last_route", detection_id=detection.id)
+            quarantined = last is not None and (last["purpose"], last["state"]) == (
+                RoutePurpose.FAILURE,
+                RouteState.DONE,
+            )
+            if quarantined:
+                _begin(tx, detection.id, detection.trigger, None, RoutePurpose.REDRIVE)
+            return quarantined
+
+        return await self._database.write(work)
 
     async def whereabouts(self, detection: Detection) -> Place | None:
         """Where the content of a settled detection is now, as far as we put it there; None if nowhere in the store."""

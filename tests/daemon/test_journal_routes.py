@@ -1,9 +1,10 @@
 """Routes: begun with the end of an execution, walked one step at a time, and objects taken up again."""
 
 import pytest
-from workshop.builders import TRIGGER, Intake
+from workshop.builders import TRIGGER, Intake, item, listed, source
 
 from tidewaiter.daemon.journal import Journal
+from tidewaiter.daemon.journal.claims import Arrival, Claim
 from tidewaiter.daemon.journal.objects import Wanted
 from tidewaiter.daemon.records import (
     DetectionState,
@@ -15,8 +16,10 @@ from tidewaiter.daemon.records import (
     RouteState,
     TaskRun,
     TaskRunState,
+    TriggerKey,
 )
 
+OTHER = TriggerKey("demo", "orders", "other")
 BAD = Place("harbour", "bad/a", "e2")
 
 
@@ -162,3 +165,47 @@ async def test_a_parked_object_is_released_once(intake: Intake, journal: Journal
     assert releases == [True, False]
     assert (await intake.now(detection)).state is DetectionState.SUPERSEDED
     assert await intake.claim("a") != []
+
+
+async def test_an_object_goes_one_way_at_a_time(journal: Journal, failed: Execution) -> None:
+    """What a replay asks for begins where the route before it ended, or the object would be in both places."""
+    replayed = await journal.executions.replay(failed, "replay")
+    await journal.executions.end(replayed.id, ExecutionState.SUCCESS, route=RoutePurpose.SUCCESS)
+    first = await only(journal)
+    assert first.purpose is RoutePurpose.FAILURE
+    await journal.routes.postpone(first, next_try="2999", error="AccessDenied")
+    assert (await journal.routes.due(10), await journal.routes.untried()) == ([], False)
+    [detection] = await journal.detections.batch(failed.batch_id)
+    await journal.routes.placed(first, BAD)
+    await journal.routes.done(first, detection, freed=False)
+    assert (await only(journal)).purpose is RoutePurpose.SUCCESS
+
+
+async def test_no_trigger_waits_behind_the_routes_of_another(journal: Journal, intake: Intake) -> None:
+    """However many there are of one, and though they came first."""
+    busy = [await intake.deliver(key) for key in "abc"]
+    late = await Intake(journal, source(trigger=OTHER)).deliver("d")
+    for execution in (*busy, late):
+        await journal.executions.end(execution.id, ExecutionState.FAILED, route=RoutePurpose.FAILURE)
+    assert {route.trigger for route in await journal.routes.due(2)} == {str(TRIGGER), str(OTHER)}
+
+
+async def test_a_quarantined_object_is_sent_back_once(journal: Journal, failed: Execution) -> None:
+    """Two operators who ask at the same time do not make it arrive twice."""
+    route = await only(journal)
+    [detection] = await journal.detections.batch(failed.batch_id)
+    await journal.routes.placed(route, BAD)
+    await journal.routes.done(route, detection, freed=False)
+    assert [await journal.routes.redrive(detection) for _ in range(2)] == [True, False]
+
+
+async def test_content_that_came_meanwhile_stays_known(journal: Journal, failed: Execution) -> None:
+    """The reply to a removal may come after the next content was claimed at the key: that is not new once more."""
+    route = await only(journal)
+    [detection] = await journal.detections.batch(failed.batch_id)
+    newer = Claim(Arrival(item("a", "e9", minutes=5), "CREATE"))
+    await journal.detections.claim(source("NONE"), [[newer]])
+    await journal.routes.placed(route, BAD)
+    await journal.routes.done(route, detection, freed=True)
+    compared = await journal.detections.compare(TRIGGER, listed(), [], journal.detections.moment())
+    assert compared.absences == {"a": 1}

@@ -7,20 +7,37 @@ SELECT d.id, d.trigger_key FROM detection d JOIN execution e ON e.batch_id = d.b
 WHERE e.id = :id AND d.uri IS NOT NULL ORDER BY d.ordinal;
 
 -- name: due_routes
-SELECT r.* FROM route r JOIN detection d ON d.id = r.detection_id
-WHERE r.state IN ('PENDING', 'PLACED') AND d.state NOT IN ('CLAIMED', 'STORED', 'COPIED')
-  AND (r.next_try IS NULL OR r.next_try <= :now)
-ORDER BY r.next_try IS NOT NULL, r.id LIMIT :limit;
+-- One object goes one way at a time, and no trigger waits behind the many routes of another.
+SELECT * FROM (
+    SELECT r.*, ROW_NUMBER() OVER (PARTITION BY r.trigger_key ORDER BY r.next_try IS NOT NULL, r.id) AS turn
+    FROM route r JOIN detection d ON d.id = r.detection_id
+    WHERE r.state IN ('PENDING', 'PLACED') AND d.state NOT IN ('CLAIMED', 'STORED', 'COPIED')
+      AND (r.next_try IS NULL OR r.next_try <= :now)
+      AND NOT EXISTS (
+        SELECT 1 FROM route e WHERE e.detection_id = r.detection_id AND e.id < r.id AND e.state IN ('PENDING', 'PLACED')
+      )
+) AS due
+ORDER BY turn, id LIMIT :limit;
 
 -- name: next_route
 SELECT MIN(next_try) AS moment FROM route WHERE state IN ('PENDING', 'PLACED') AND next_try > :now;
 
 -- name: untried_routes
 SELECT COUNT(*) AS number FROM route r JOIN detection d ON d.id = r.detection_id
-WHERE r.state IN ('PENDING', 'PLACED') AND r.next_try IS NULL AND d.state NOT IN ('CLAIMED', 'STORED', 'COPIED');
+WHERE r.state IN ('PENDING', 'PLACED') AND r.next_try IS NULL AND d.state NOT IN ('CLAIMED', 'STORED', 'COPIED')
+  AND NOT EXISTS (
+    SELECT 1 FROM route e WHERE e.detection_id = r.detection_id AND e.id < r.id AND e.state IN ('PENDING', 'PLACED')
+  );
 
 -- name: routes_of
 SELECT * FROM route WHERE detection_id = :detection_id ORDER BY id;
+
+-- name: last_route
+SELECT purpose, state FROM route WHERE detection_id = :detection_id ORDER BY id DESC LIMIT 1;
+
+-- name: forget_content
+DELETE FROM seen
+WHERE trigger_key = :trigger_key AND bucket = :bucket AND object_key = :object_key AND etag = :etag AND last_modified = :last_modified;
 
 -- name: aim_route
 UPDATE route SET dest_bucket = :dest_bucket, dest_key = :dest_key, updated_at = :updated_at
