@@ -59,7 +59,8 @@ class Executor:
                     await asyncio.to_thread(kill_survivors, run.id)
             await executions.requeue(execution.id, counted=True)
             trigger = await self._trigger_of(execution)
-            if execution.attempts >= max(self.place.retry.crashes, trigger.max_attempts if trigger else 1):
+            failures = trigger.max_attempts - 1 if trigger else 0
+            if execution.attempts >= self.place.retry.crashes + failures:
                 error = f"the daemon crashed during attempt {execution.attempts}"
                 await self._end(execution, ExecutionState.FAILED, error)
         return len(left)
@@ -77,7 +78,7 @@ class Executor:
         await self._kill_requested()
         if self._draining or len(self._running) >= self.limit:
             return None
-        for candidate in await self.place.journal.executions.runnable():
+        for candidate in await self.place.journal.executions.runnable(self.limit):
             if self._draining or len(self._running) >= self.limit:
                 break
             await self._consider(candidate)

@@ -38,9 +38,12 @@ class Executions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def runnable(self) -> list[Candidate]:
-        """Executions that wait to be started and are not held by an action, in order of arrival."""
-        rows = await self._database.read(lambda tx: tx.all("runnable_executions", now=now()))
+    async def runnable(self, each: int = 1000) -> list[Candidate]:
+        """
+        Executions that wait to be started and are not held by an action, in order of arrival; of each trigger at most
+        the first *each*.
+        """
+        rows = await self._database.read(lambda tx: tx.all("runnable_executions", now=now(), each=each))
         return [Candidate(_execution(row), bool(row["behind"])) for row in rows]
 
     async def start(self, execution: Execution) -> bool:

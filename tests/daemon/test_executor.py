@@ -265,6 +265,21 @@ async def test_an_execution_present_at_every_crash_is_not_tried_for_ever(bench: 
     assert (failed.state, failed.error) == (ExecutionState.FAILED, "the daemon crashed during attempt 10")
 
 
+async def test_failures_do_not_count_as_crashes(bench: Bench, workshop: Workshop) -> None:
+    """The last attempt that maxAttempts allows may be interrupted, too, and is then carried out."""
+    watched = (
+        "triggers: [{id: arrival, type: aws.s3.Trigger, bucket: b, prefix: raw/, action: NONE, maxAttempts: 12}]\n"
+    )
+    execution = await workshop.execution(QUICK + watched)
+    executions = workshop.journal.executions
+    for _ in range(11):
+        await executions.start(execution)
+        await executions.retry(execution.id, next_try="2000", error="not yet")
+    await executions.start(execution)
+    await bench.executor.recover()
+    assert not (await workshop.state(execution)).state.ended
+
+
 async def test_programs_that_outlived_a_crash_are_ended_first(bench: Bench, workshop: Workshop, tmp_path: Path) -> None:
     """The same task never runs twice at once."""
     execution = await workshop.execution(QUICK)

@@ -356,6 +356,7 @@ async def test_a_blocked_object_yields_to_another_content(intake: Intake, journa
     [arrival] = await compared(journal, item("a"), item("a", "e2"))
     assert len(await journal.detections.claim(intake.source, [[Claim(arrival)]])) == 1
     assert not await journal.detections.done(old, removed=True)
+    assert await journal.detections.counts() == {str(TRIGGER): {"SUPERSEDED": 1, "CLAIMED": 1}}
 
 
 async def test_only_what_may_yield_does(intake: Intake, journal: Journal) -> None:

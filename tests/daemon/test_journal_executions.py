@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from workshop.builders import TRIGGER, Intake
+from workshop.builders import TRIGGER, Intake, source
 
 from tidewaiter.daemon.database.sqlite import SqliteDatabase
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.journal.executions import Executions
-from tidewaiter.daemon.records import Execution, ExecutionState, TaskRun, TaskRunState, timestamp
+from tidewaiter.daemon.records import Execution, ExecutionState, TaskRun, TaskRunState, TriggerKey, timestamp
 
 
 @pytest.fixture
@@ -230,3 +230,11 @@ async def test_starting_is_no_gap(database: SqliteDatabase, journal: Journal, re
     """Whether anything is unfinished is answered for one moment: what is just being started is not overlooked."""
     watched = Executions(Interrupted(database, lambda: journal.executions.start(ready)))
     assert await watched.unfinished()
+
+
+async def test_no_trigger_waits_behind_the_executions_of_another(intake: Intake, journal: Journal) -> None:
+    """Only the first few of each are asked for, however many there are."""
+    busy = [await intake.deliver(key) for key in "abc"]
+    other = TriggerKey("demo", "orders", "other")
+    late = await Intake(journal, source(trigger=other)).deliver("d")
+    assert [c.execution.id for c in await journal.executions.runnable(2)] == [busy[0].id, busy[1].id, late.id]

@@ -112,8 +112,8 @@ WHERE trigger_key = :trigger_key AND bucket = :bucket AND object_key = :object_k
   AND state = 'GONE' LIMIT 1;
 
 -- name: yield_detection
-UPDATE detection SET state = 'SUPERSEDED', error = 'another content was uploaded at the key', ended_seq = :ended_seq,
-       updated_at = :updated_at
+UPDATE detection SET state = 'SUPERSEDED', error = 'another content was uploaded at the key', next_try = NULL, blocked = 0,
+       ended_seq = :ended_seq, updated_at = :updated_at
 WHERE id = :id AND (state = 'PARKED' OR (state IN ('STORED', 'COPIED') AND blocked = 1));
 
 -- name: vanish_detection
@@ -160,13 +160,17 @@ SELECT COUNT(*) AS number FROM execution
 WHERE trigger_key = :trigger_key AND state IN ('CREATED', 'RUNNING') AND state = 'CREATED' AND next_try IS NOT NULL;
 
 -- name: runnable_executions
+-- The first of each trigger: the rest could not start before them, and must not hide those of other triggers.
 SELECT e.*, EXISTS (
     SELECT 1 FROM detection d
     WHERE d.trigger_key = e.trigger_key AND d.batch_id < e.batch_id AND d.state IN ('CLAIMED', 'STORED', 'COPIED')
       AND d.attempts = 0 AND d.blocked = 0
 ) AS behind
-FROM execution e
-WHERE e.state IN ('CREATED', 'RUNNING') AND e.state = 'CREATED' AND e.held = 0 AND (e.next_try IS NULL OR e.next_try <= :now) ORDER BY e.batch_id, e.created_at LIMIT 1000;
+FROM (
+    SELECT *, ROW_NUMBER() OVER (PARTITION BY trigger_key ORDER BY batch_id, created_at) AS turn FROM execution
+    WHERE state IN ('CREATED', 'RUNNING') AND state = 'CREATED' AND held = 0 AND (next_try IS NULL OR next_try <= :now)
+) AS e
+WHERE e.turn <= :each ORDER BY e.batch_id, e.created_at;
 
 -- name: start_execution
 UPDATE execution SET state = 'RUNNING', attempts = attempts + 1, next_try = NULL, started_at = COALESCE(started_at, :now)
