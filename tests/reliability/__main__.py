@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="reliability: %(message)s")
     _log.setLevel(logging.INFO)
+    # The proxy is shut while requests of a killed daemon are still on their way: no error of anybody's.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     results = Results.load(options.output) if options.resume or options.only else Results()
     seed = options.seed if options.seed is not None else _seed(results if options.resume else Results())
     for name in options.only or EXPERIMENTS:

@@ -15,6 +15,7 @@ from reliability.small_parts import SIZES
 
 _OBJECTS = {Scale.SHORT: 12, Scale.FULL: 500, Scale.LONG: 5000}
 _OF_SEVERAL_PARTS = 20
+_SECONDS_PER_OBJECT, _SECONDS_PER_LARGE_OBJECT = 0.5, 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,12 @@ class _Case:
     def objects(self, scale: Scale) -> int:
         """How many to try: fewer of those of several parts, which are large."""
         number = _OBJECTS[scale]
-        return max(2, number // _OF_SEVERAL_PARTS) if self.size > SIZES.upload_part else number
+        return max(2, number // _OF_SEVERAL_PARTS) if self.large else number
+
+    @property
+    def large(self) -> bool:
+        """Whether an upload of one object takes several parts."""
+        return self.size > SIZES.upload_part
 
 
 _CASES = (
@@ -64,7 +70,8 @@ async def _figure(setting: Setting, case: _Case) -> Figure:
         place.proxy.rules.append(rule)
         place.daemon.start()
         await place.daemon.ready()
-        completed = await place.done(number, seconds=60 + number * 0.5)
+        each = _SECONDS_PER_LARGE_OBJECT if case.large else _SECONDS_PER_OBJECT
+        completed = await place.done(number, seconds=60 + number * each)
         wrong = [*await place.violations(put), *(() if completed else ("it did not complete",))]
     lost = rule.lost[case.operation]
     return Figure(
