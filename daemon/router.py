@@ -59,8 +59,9 @@ class Router:
         return bool(self._in_hand)
 
     async def _see_through(self, route: Route) -> None:
-        detection = await self.journal.detections.get(route.detection_id)
+        detection = None
         try:
+            detection = await self.journal.detections.get(route.detection_id)
             if detection is not None:
                 await self._advance(route, detection)
         except TidewaiterError as error:

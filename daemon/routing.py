@@ -5,8 +5,11 @@ The steps are the custody's own (`tidewaiter.triggers.settle`), so each can be r
 removed before it is somewhere else.
 """
 
+import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +20,8 @@ from tidewaiter.daemon.probes import Probes
 from tidewaiter.daemon.records import Detection, Place, Route, RoutePurpose, RouteState, parse_timestamp, storable
 from tidewaiter.daemon.storage import Storage
 from tidewaiter.triggers import settle
-from tidewaiter.triggers.bucket import AS_IT_IS, Bucket, BucketError, Connect, Removal, S3Object
+from tidewaiter.triggers.bucket import AS_IT_IS, Bucket, BucketError, Connect, Head, Removal, S3Object, Stored
+from tidewaiter.triggers.download import Digest
 from tidewaiter.triggers.memory import in_memory
 from tidewaiter.triggers.moves import MoveTo, Outcome
 from tidewaiter.triggers.rules import Rules
@@ -27,6 +31,7 @@ SIDECAR = ".tidewaiter.json"
 """What the name of the file that explains a quarantined object ends with."""
 
 _LAST_LINES = 50
+_LONGEST = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,20 @@ class Routing:
             await self.journal.routes.placed(route, place)
             return
         source = place or Place(detection.bucket, detection.key, detection.etag)
-        async with self.connect(self._trigger.connection(), source.bucket) as bucket:
+        async with self._open(source.bucket) as bucket:
             archived = await self._copy(bucket, route, detection, source, target)
             if route.purpose is RoutePurpose.FAILURE:
                 await self._explain(bucket, route, detection, archived)
         await self.journal.routes.placed(route, Place(archived.bucket, archived.key, archived.etag))
+
+    @asynccontextmanager
+    async def _open(self, name: str) -> AsyncIterator[Bucket]:
+        """Open a bucket with the trigger's connection; whom it expects to own a bucket is about the watched one."""
+        connection = self._trigger.connection()
+        if name != self._trigger.bucket:
+            connection = replace(connection, expected_bucket_owner=None)
+        async with self.connect(connection, name) as bucket:
+            yield bucket
 
     async def _copy(
         self, bucket: Bucket, route: Route, detection: Detection, source: Place, target: tuple[str, str]
@@ -125,10 +139,25 @@ class Routing:
         return outcome
 
     async def _explain(self, bucket: Bucket, route: Route, detection: Detection, archived: settle.Archived) -> None:
-        """Write what happened beside a quarantined object; always the same text, so writing it again is harmless."""
-        text = json.dumps(await self._story(route, detection), ensure_ascii=False, indent=2)
-        with in_memory(storable(text)) as content:
-            await bucket.upload(content, archived.bucket, archived.key + SIDECAR, overwrite=True)
+        """
+        Write what happened beside a quarantined object, but never over anything else: that may be another object, which
+        had this name. It is always the same text, so writing it again is harmless.
+        """
+        text, content = await self._told(route, detection)
+        beside, _ = _beside(archived.key, detection.id)
+        if not beside:
+            return
+        with in_memory(text) as file:
+            own = settle.Custody(detection.id, file, Stored(content.size, content.sha256, etag=""))
+            # It is nowhere in the store to be copied from.
+            capabilities = replace(await self.probes.of(bucket, self._trigger), copy_source_if_match=False)
+            move = settle.Move(archived.bucket, beside)
+            await settle.archive(bucket, detection.object, own, move, capabilities=capabilities)
+
+    async def _told(self, route: Route, detection: Detection) -> tuple[str, Digest]:
+        """Give the text beside an object that *route* brought into quarantine."""
+        text = storable(json.dumps(await self._story(route, detection), ensure_ascii=False, indent=2))
+        return text, Digest(len(text.encode()), hashlib.sha256(text.encode()).hexdigest())
 
     async def _story(self, route: Route, detection: Detection) -> dict[str, Any]:
         execution = await self.journal.executions.get(route.execution_id or "")
@@ -163,29 +192,56 @@ class Routing:
         """Remove the object from where it was before; gives whether that was its source, free for another now."""
         if place is None or (place.bucket, place.key) == (route.dest_bucket, route.dest_key):
             return False
-        async with self.connect(self._trigger.connection(), place.bucket) as bucket:
-            removal = await self._remove(bucket, place, detection)
+        async with self._open(place.bucket) as bucket:
+            removal = await self._remove(bucket, place, detection, Digest(detection.size, detection.sha256 or ""))
             if place.quarantined:
-                await self._remove(bucket, Place(place.bucket, place.key + SIDECAR, None), detection)
+                await self._remove_story(bucket, place, detection)
         return (place.bucket, place.key) == (detection.bucket, detection.key) and removal is not Removal.REPLACED
 
-    async def _remove(self, bucket: Bucket, place: Place, detection: Detection) -> Removal:
+    async def _remove_story(self, bucket: Bucket, place: Place, detection: Detection) -> None:
+        """Remove the text beside an object that leaves the quarantine, and nothing that only has its name."""
+        ended = [route for route in await self.journal.routes.of(detection.id) if route.state is RouteState.DONE]
+        _, content = await self._told(ended[-1], detection)
+        for key in filter(None, _beside(place.key, detection.id)):
+            await self._remove(bucket, Place(place.bucket, key, None), detection, content)
+
+    async def _remove(self, bucket: Bucket, place: Place, detection: Detection, content: Digest) -> Removal:
         """
-        Remove exactly what is meant: what its ETag names, or what is there now where none is known. At the source the
-        time of change counts, too: an execution may take long enough for the same bytes to be uploaded once more.
+        Remove exactly what is meant: what its ETag names, or what has that *content* where none is known. At the source
+        the time of change counts, too: an execution may take long enough for the same bytes to be uploaded once more.
         """
         now = await bucket.head(place.key)
         if now is None:
             return Removal.ALREADY_GONE
         at_source = (place.bucket, place.key) == (detection.bucket, detection.key)
-        changed = place.etag is not None and now.etag != place.etag
-        if changed or (at_source and not _same_second(now.last_modified, detection.last_modified)):
+        if at_source and not _same_second(now.last_modified, detection.last_modified):
+            return Removal.REPLACED
+        if not await _holds(bucket, place, now, content):
             return Removal.REPLACED
         listed = S3Object(place.bucket, place.key, now.etag, now.size, now.last_modified, now.version_id)
         capabilities = await self.probes.of(bucket, self._trigger)
         allowed = self._trigger.allow_unconditional_delete
         keep = self._trigger.keep_versions
         return await settle.remove(bucket, listed, capabilities, allow_unconditional=allowed, keep_versions=keep)
+
+
+def _beside(key: str, identity: str) -> tuple[str | None, str | None]:
+    """
+    Give the two names that the file beside a quarantined object may have, the second where the first is taken; None for
+    both where they would be longer than S3 allows.
+    """
+    name = key + SIDECAR
+    other = settle.suffixed(name, identity)
+    return (name, other) if len(other.encode(errors="surrogatepass")) <= _LONGEST else (None, None)
+
+
+async def _holds(bucket: Bucket, place: Place, there: Head, content: Digest) -> bool:
+    """Tell whether *there*, found at *place*, is what is meant by its ETag, else by its content."""
+    if place.etag is not None:
+        return there.etag == place.etag
+    if there.size != content.size:
+        return False
+    return (await bucket.download_digest(place.bucket, place.key)).sha256 == content.sha256
 
 
 def _listed(detection: Detection, place: Place) -> S3Object:

@@ -150,3 +150,45 @@ async def test_new_content_at_the_key_is_not_touched(daemon: Daemon, objects: An
     await daemon.until(lambda: daemon.ask("objects", state="QUARANTINED"), "the object in quarantine")
     assert await objects.get("bad/a.csv") == b"old"
     assert await objects.get("raw/a.csv") == b"new"
+
+
+async def test_an_explanation_takes_nobodys_place(daemon: Daemon, objects: Any) -> None:
+    """What has the name of the file beside a quarantined object stays, also when the object is driven in again."""
+    await objects.put("bad/a.csv.tidewaiter.json", b"precious")
+    await objects.put("raw/a.csv", b"four")
+    daemon.add_flow(_failing(daemon, objects, onFailure={"moveTo": {"key": "bad/"}}))
+    daemon.start()
+    await daemon.ready()
+    (bad,) = await daemon.until(lambda: daemon.ask("objects", state="QUARANTINED"), "the object in quarantine")
+    beside = f"bad/a.csv.tidewaiter~{bad['id']}.json"
+    assert await objects.keys("bad/") == ["bad/a.csv", "bad/a.csv.tidewaiter.json", beside]
+    daemon.add_flow(flow(log(), triggers=[trigger(objects.bucket, **KEPT)]))
+    answer = await daemon.call("objects", "retry", bad["id"])
+    assert answer.returncode == 0, answer.stderr
+
+    async def back() -> bool:
+        return await objects.keys() == ["bad/a.csv.tidewaiter.json", "raw/a.csv"]
+
+    await daemon.until(back, "the object to be back")
+    assert await objects.get("bad/a.csv.tidewaiter.json") == b"precious"
+
+
+async def test_what_was_never_archived_is_not_removed_from_the_archive(daemon: Daemon, objects: Any) -> None:
+    """An object that gave way to newer content while its destination was taken leaves to others what is there."""
+    daemon.environment["TIDEWAITER_RETRY__ACTION_TIMEOUT"] = "PT0.5S"
+    await objects.put("archive/a.csv", b"precious")
+    await objects.put("raw/a.csv", b"old")
+    daemon.add_flow(
+        flow(log(), triggers=[trigger(objects.bucket, onConflict="fail", onSuccess={"moveTo": {"key": "done/"}})])
+    )
+    daemon.start()
+    await daemon.ready()
+    await daemon.until_ended(1)
+    await objects.put("raw/a.csv", b"new")
+
+    async def routed() -> bool:
+        return any((item["route"] or {}).get("state") == "DONE" for item in await daemon.ask("objects"))
+
+    await daemon.until(routed, "the old content to go where it should")
+    assert await objects.get("done/a.csv") == b"old"
+    assert await objects.get("archive/a.csv") == b"precious"
