@@ -104,9 +104,7 @@ class Run:
         result = self._labelled() or await self._sequence(self.flow.tasks, "", None)
         attempts = self._trigger.max_attempts if self._trigger else 1
         again = result.state == "FAILED" and self.execution.attempts < attempts
-        state = await (self._try_again(result) if again else self._end(result))
-        await asyncio.to_thread(_remove, [self._folder])
-        return state
+        return await (self._try_again(result) if again else self._end(result))
 
     async def _end(self, result: Result) -> ExecutionState:
         if result.state == "FAILED" and self.flow.errors:
@@ -117,12 +115,15 @@ class Run:
         end = self.place.journal.executions.end
         await until_recorded(self.place.journal.logs.flush)
         await until_recorded(partial(end, self.execution.id, state, result.outputs, result.error, route))
+        await asyncio.to_thread(_remove, [self._folder])
         return state
 
     async def _try_again(self, result: Result) -> ExecutionState:
         """Put the failed execution back, to be tried again after a while; others of its trigger go first meanwhile."""
         due = timestamp(datetime.now(UTC) + self.place.retry.delay(self.execution.attempts - 1))
         retry = partial(self.place.journal.executions.retry, self.execution.id, next_try=due, error=result.error or "")
+        # Before that is recorded: the next attempt must not take what this one left for its own after a crash.
+        await asyncio.to_thread(_remove, [self._folder])
         await until_recorded(self.place.journal.logs.flush)
         await until_recorded(retry)
         return ExecutionState.CREATED

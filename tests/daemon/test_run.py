@@ -10,6 +10,7 @@ import pytest
 from workshop.builders import Workshop, until
 
 from tidewaiter.daemon.database.sqlite import SqliteDatabase
+from tidewaiter.daemon.journal.executions import Executions
 from tidewaiter.daemon.records import Execution, TaskRun, TaskRunState, task_run_id
 
 
@@ -347,3 +348,19 @@ async def test_one_execution_cannot_read_anothers_files(workshop: Workshop) -> N
     [stolen] = [d.uri for d in await workshop.journal.detections.batch(first.batch_id)]
     ended = await workshop.do(tasks(shell("a", "cat f", inputFiles={"f": stolen})), flow_id="thief")
     assert (ended.state, "belongs to another execution" in (ended.error or "")) == ("FAILED", True)
+
+
+async def test_nothing_of_a_failed_attempt_is_left_to_the_next(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it is recorded that it is tried again, a crash must not leave a directory that looks entered already."""
+    watched = "triggers: [{id: arrival, type: aws.s3.Trigger, bucket: b, prefix: raw/, action: NONE, maxAttempts: 2}]\n"
+    execution = await workshop.execution(tasks(together("wd", shell("a", "exit 1"))) + watched)
+    retry, left = Executions.retry, []
+
+    async def noting(self: Executions, identifier: str, **given: str) -> bool:
+        left.append((workshop.place.work / identifier).exists())
+        return await retry(self, identifier, **given)
+
+    monkeypatch.setattr(Executions, "retry", noting)
+    assert ((await workshop.run(execution)).state, left) == ("CREATED", [False])
