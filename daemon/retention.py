@@ -54,6 +54,8 @@ class Retention:
             await asyncio.to_thread(self.storage.forgetting, folder)
             if await self.journal.executions.forget(execution):
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            else:
+                await asyncio.to_thread(self.storage.keeping, folder)
         return len(expired)
 
     async def _forget_unread(self) -> int:

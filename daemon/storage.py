@@ -93,6 +93,13 @@ class Storage:
         except OSError as error:
             raise storage_error(error, folder) from error
 
+    def keeping(self, folder: Path) -> None:
+        """Take the mark of `forgetting` off again: the rows are needed after all. Raises `StorageError`."""
+        try:
+            (folder / FORGOTTEN).unlink(missing_ok=True)
+        except OSError as error:
+            raise storage_error(error, folder) from error
+
     async def keep(self, temporary: Path, final: Path, manifest: Mapping[str, Any]) -> str:
         """
         Move a complete, fsynced *temporary* file to *final*, with its manifest beside it, and give its URI. Idempotent.

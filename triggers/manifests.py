@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tidewaiter.config.errors import storage_error
 from tidewaiter.config.fields import format_size
 from tidewaiter.triggers.bucket import Bucket, BucketError, ObjectChangedError, ObjectGoneError, S3Object
 from tidewaiter.triggers.keys import danger, folder_of
@@ -47,6 +48,7 @@ class Manifests:
 
         Raises:
             BucketError: the store failed.
+        StorageError: there is no room for a manifest on the disk.
         """
         left, found = set(wanted), {}
         identities = {manifest.key: (prefix, manifest.key, manifest.etag) for manifest in listed}
@@ -66,10 +68,13 @@ class Manifests:
 async def _read(bucket: Bucket, prefix: str, manifest: S3Object) -> Members:
     if manifest.size > MAX_BYTES:
         return ManifestError(manifest, f"it has {manifest.size} B, more than {format_size(MAX_BYTES)}")
-    with tempfile.TemporaryDirectory(prefix="tidewaiter-manifest-") as folder:
-        file = Path(folder) / "manifest"
-        await bucket.read(manifest, file)
-        content = await asyncio.to_thread(file.read_bytes)
+    try:
+        with tempfile.TemporaryDirectory(prefix="tidewaiter-manifest-") as folder:
+            file = Path(folder) / "manifest"
+            await bucket.read(manifest, file)
+            content = await asyncio.to_thread(file.read_bytes)
+    except OSError as error:
+        raise storage_error(error, error.filename or "the folder for temporary files") from error
     try:
         return members(content, manifest, prefix)
     except ManifestError as error:

@@ -174,7 +174,7 @@ def _taken(item: dict[str, Any]) -> Iterator[str]:
         yield f"  and {len(batches) - _SHOWN} executions more"
     if item["refused"]:
         yield "  refused, to be parked:"
-        yield from _some(f"{printable(one['key'])}: {one['reason']}" for one in item["refused"])
+        yield from _some(f"{printable(one['key'])}: {printable(one['reason'])}" for one in item["refused"])
 
 
 def _staying(item: dict[str, Any]) -> Iterator[str]:
@@ -182,7 +182,7 @@ def _staying(item: dict[str, Any]) -> Iterator[str]:
     backlog = item["backlog"]
     if item["held"]:
         yield "  waits:"
-        yield from _some(f"{printable(one['key'])}: {one['reason']}" for one in item["held"])
+        yield from _some(f"{printable(one['key'])}: {printable(one['reason'])}" for one in item["held"])
     if backlog["objects"]:
         yield f"  left for later polls: {_objects(backlog['objects'])}, the oldest changed {ago(backlog['oldest'])}"
     if item["notMeant"]:

@@ -106,3 +106,15 @@ async def test_what_is_being_forgotten_is_marked(intake: Any, journal: Journal, 
     storage.forgetting(folder / "not there")
 
     assert (folder / FORGOTTEN).exists()
+
+
+async def test_what_is_needed_after_all_is_not_left_marked(intake: Any, journal: Journal, storage: Storage) -> None:
+    """A replay that came in between keeps the rows; should the journal be lost, the files must count, too."""
+    execution = await ended(intake, storage, ExecutionState.SUCCESS)
+    folder = storage.root / execution_folder(execution.namespace, execution.flow_id, execution.id)
+
+    storage.forgetting(folder)
+    storage.keeping(folder)
+    storage.keeping(folder / "not there")
+
+    assert not (folder / FORGOTTEN).exists()

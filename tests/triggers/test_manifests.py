@@ -1,12 +1,15 @@
 """Manifests: what they may look like, and what hostile ones come to."""
 
 import json
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tidewaiter.config.errors import StorageError
 from tidewaiter.triggers.bucket import Bucket, S3Object
 from tidewaiter.triggers.manifests import MAX_BYTES, ManifestError, Manifests, members
 
@@ -108,3 +111,10 @@ async def test_the_listing_tells_the_time_of_the_store(bucket: Bucket, put: Call
     [page] = [page async for page in bucket.list("raw/")]
     assert page.at is not None
     assert abs((page.at - item.last_modified).total_seconds()) < 60
+
+
+async def test_no_place_to_read_into(bucket: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A temporary folder that is full or gone is trouble of this trigger, and not the end of the daemon."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(StorageError):
+        await Manifests().read(bucket, "raw/", [MANIFEST], {"raw/day/a.csv"})

@@ -177,3 +177,21 @@ def test_reads_the_headers_of_an_object() -> None:
 def test_the_time_of_a_reply(headers: dict[str, str], at: datetime | None) -> None:
     """A store that tells no time, or nonsense, leaves it to our own clock."""
     assert date_of(headers) == at
+
+
+@pytest.mark.parametrize("size", ["-1", str(2**63), "9" * 30])
+def test_no_size_of_an_object(size: str) -> None:
+    """A number of bytes that no object has, and no journal keeps, does not get further than here."""
+    with pytest.raises(ValueError, match="bytes"):
+        listed(f"<IsTruncated>false</IsTruncated>{ENTRY.replace('<Size>4<', f'<Size>{size}<')}")
+
+
+def test_times_at_the_ends_of_the_calendar() -> None:
+    """What nobody can reckon with is refused, and a store that knows no time is understood."""
+    entry = ENTRY.replace("2026-01-01T02:00:00.000+02:00", "{}")
+    with pytest.raises(ValueError, match="year"):
+        listed(f"<IsTruncated>false</IsTruncated>{entry.format('9999-12-31T23:59:59-12:00')}")
+    (found,) = listed(f"<IsTruncated>false</IsTruncated>{entry.format('0001-01-01T00:00:00+12:00')}").objects
+    assert found.last_modified == datetime(1970, 1, 1, tzinfo=UTC)
+    assert date_of({"Date": "Fri, 31 Dec 9999 23:59:59 -1200"}) is None
+    assert stored_as({"Date": "Mon, 01 Jan 1900 00:00:00 +1200"}, 1, "").read_at == "1970-01-01T00:00:00+00:00"

@@ -16,6 +16,10 @@ METADATA = "x-amz-meta-"
 DESCRIBING = ("cache-control", "content-disposition", "content-encoding", "content-language", "expires")
 """The headers, besides the content type, that an uploader gives to an object and that its readers get back."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_YEAR = 9000
+_LARGEST = 2**63 - 1
+
 
 class NotS3Error(ValueError):
     """A reply is not what S3 would say."""
@@ -141,7 +145,7 @@ def _listed(bucket: str, entry: Mapping[str, str], *, encoded: bool) -> S3Object
         bucket=bucket,
         key=unquote_plus(entry["Key"]) if encoded else entry["Key"],
         etag=entry.get("ETag", "").strip('"'),
-        size=int(entry["Size"]),
+        size=_count(entry["Size"]),
         last_modified=_moment(entry["LastModified"]),
         storage_class=entry.get("StorageClass"),
     )
@@ -171,7 +175,25 @@ def unfinished(document: Document, bucket: str) -> Uploads:
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+    return _plausible(datetime.fromisoformat(text))
+
+
+def _plausible(moment: datetime) -> datetime:
+    """
+    Give *moment* in UTC. One before 1970 is how some stores say that they know none; with one close to the end of the
+    calendar nobody could reckon.
+    """
+    if moment.year >= _LAST_YEAR:
+        raise ValueError(f"the year {moment.year}")
+    return moment.astimezone(UTC) if moment.year >= _EPOCH.year else _EPOCH
+
+
+def _count(text: str) -> int:
+    """Read a number of bytes, which must be one that the journal can keep."""
+    count = int(text)
+    if not 0 <= count <= _LARGEST:
+        raise ValueError(f"{text[:40]} bytes")
+    return count
 
 
 def etag_of(headers: Mapping[str, str]) -> str:
@@ -182,7 +204,7 @@ def etag_of(headers: Mapping[str, str]) -> str:
 def date_of(headers: Mapping[str, str]) -> datetime | None:
     """Give the time of a reply by its sender's clock, to the second (RFC 9110 §6.6.1); None if it does not say."""
     try:
-        return parsedate_to_datetime(headers["Date"]).astimezone(UTC)
+        return _plausible(parsedate_to_datetime(headers["Date"]))
     except (LookupError, ValueError):
         return None
 
@@ -197,8 +219,8 @@ def head_of(headers: Mapping[str, str]) -> Head:
     """
     return Head(
         etag=etag_of(headers),
-        size=int(headers["Content-Length"]),
-        last_modified=parsedate_to_datetime(headers["Last-Modified"]).astimezone(UTC),
+        size=_count(headers["Content-Length"]),
+        last_modified=_plausible(parsedate_to_datetime(headers["Last-Modified"])),
         version_id=headers.get("x-amz-version-id"),
         metadata=metadata_of(headers),
     )
@@ -222,9 +244,9 @@ def _date(text: str) -> str | None:
     """Read an HTTP date (RFC 9110 §5.6.7); a store that sends none, or nonsense, is no reason to fail."""
     try:
         moment = parsedate_to_datetime(text)
+        return _plausible(moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
     except ValueError:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
 
 
 def has_tags(headers: Mapping[str, str]) -> bool:
