@@ -139,6 +139,8 @@ class Gathering:
         self._trim()
 
     def _sort(self, item: Judged) -> None:
+        if item.arrival.object.key in self._arrivals:
+            return  # shown once more: not every store keeps its pages apart while the bucket changes
         kind = item.found.verdict.kind
         if kind is not Kind.SKIP or self.rules.spec.marked:
             self._arrivals[item.arrival.object.key] = item.arrival

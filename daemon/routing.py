@@ -207,21 +207,25 @@ class Routing:
 
     async def _remove(self, bucket: Bucket, place: Place, detection: Detection, content: Digest) -> Removal:
         """
-        Remove exactly what is meant: what its ETag names, or what has that *content* where none is known. At the source
-        the time of change counts, too: an execution may take long enough for the same bytes to be uploaded once more.
+        Remove exactly what is meant: what its version or ETag names, or what has that *content* where none is known. At
+        the source the time of change counts, too: an execution may take long enough for the same bytes to be uploaded
+        once more.
         """
+        at_source = (place.bucket, place.key) == (detection.bucket, detection.key)
+        capabilities = await self.probes.of(bucket, self._trigger)
+        allowed = self._trigger.allow_unconditional_delete
+        keep = self._trigger.keep_versions
+        if at_source and not keep and detection.version_id not in {None, "null"}:
+            # Also from below newer content, whose removal would bring it to light again.
+            return await settle.remove(bucket, detection.object, capabilities)
         now = await bucket.head(place.key)
         if now is None:
             return Removal.ALREADY_GONE
-        at_source = (place.bucket, place.key) == (detection.bucket, detection.key)
         if at_source and not _same_second(now.last_modified, detection.last_modified):
             return Removal.REPLACED
         if not await _holds(bucket, place, now, content):
             return Removal.REPLACED
         listed = S3Object(place.bucket, place.key, now.etag, now.size, now.last_modified, now.version_id)
-        capabilities = await self.probes.of(bucket, self._trigger)
-        allowed = self._trigger.allow_unconditional_delete
-        keep = self._trigger.keep_versions
         return await settle.remove(bucket, listed, capabilities, allow_unconditional=allowed, keep_versions=keep)
 
 

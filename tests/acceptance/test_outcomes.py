@@ -192,3 +192,34 @@ async def test_what_was_never_archived_is_not_removed_from_the_archive(daemon: D
     await daemon.until(routed, "the old content to go where it should")
     assert await objects.get("done/a.csv") == b"old"
     assert await objects.get("archive/a.csv") == b"precious"
+
+
+async def test_an_old_version_does_not_come_back_to_light(daemon: Daemon, objects: Any) -> None:
+    """In a versioned bucket an object is removed from below what was uploaded over it: it would be new once more."""
+    versioning = {"Bucket": objects.bucket, "VersioningConfiguration": {"Status": "Enabled"}}
+    await objects.client.put_bucket_versioning(**versioning)
+    await objects.put("raw/a.csv", b"old")
+    gate = daemon.folder / "gate"
+    work = shell(
+        "work",
+        f"cat data >> {daemon.ledger}; echo >> {daemon.ledger}",
+        f"grep -q old data || exit 0; while [ ! -e {gate} ]; do sleep 0.05; done",
+        inputFiles={"data": "{{ trigger.objects[0].uri }}"},
+    )
+    watched = trigger(objects.bucket, **KEPT, allowConcurrent=True, onSuccess={"action": "DELETE"})
+    daemon.add_flow(flow(work, triggers=[watched]))
+    daemon.start()
+    await daemon.ready()
+    await daemon.until(lambda: daemon.done() == ["old"], "the task to run")
+    # Its own route finds it below the new content, whose route comes after it.
+    await objects.put("raw/a.csv", b"new")
+    gate.touch()
+    await daemon.until_ended(2)
+
+    async def empty() -> bool:
+        answer = await objects.client.list_object_versions(Bucket=objects.bucket, Prefix="raw/")
+        return not answer.get("Versions")
+
+    await daemon.until(empty, "every version to be gone")
+    await daemon.until_looked(2)
+    assert daemon.done() == ["old", "new"]

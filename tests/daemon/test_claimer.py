@@ -6,16 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from workshop.builders import TRIGGER, source, until
+from workshop.builders import NOON, TRIGGER, item, source, until
 
 from tidewaiter.config.expression import Expressions, Scope
 from tidewaiter.daemon.claimer import Claimer
-from tidewaiter.daemon.gathering import Look
+from tidewaiter.daemon.gathering import Gathering, Judged, Look
 from tidewaiter.daemon.journal import Journal
+from tidewaiter.daemon.journal.claims import Arrival
 from tidewaiter.daemon.records import Detection, DetectionState
-from tidewaiter.triggers.bucket import Bucket
+from tidewaiter.triggers.bucket import Bucket, Page
 from tidewaiter.triggers.manifests import Manifests
-from tidewaiter.triggers.rules import Rules
+from tidewaiter.triggers.rules import Found, Rules
 from tidewaiter.triggers.s3 import S3Trigger
 
 
@@ -108,6 +109,18 @@ async def test_what_there_is_no_room_for_is_counted(watch: Callable) -> None:
     assert (whole.backlog.objects, whole.backlog.complete) == (118, True)
     assert whole.backlog.oldest is not None
     assert before < whole.backlog.oldest < datetime.now(UTC) + timedelta(seconds=2)
+
+
+async def test_what_is_listed_twice_is_taken_once(watch: Callable) -> None:
+    """A weak store may show a key on two pages; whether there is room for it or not, it counts once."""
+    rules = watch(maxFiles=2).claimer.rules
+    gathering = Gathering(rules, 1)
+    for number in (1, 1, 2, 3, 3):
+        shown = item(f"raw/{number}")
+        gathering.add(
+            Page((shown,), last=False), NOON, [Judged(Arrival(shown, "CREATE"), Found(shown, rules.judge(shown, NOON)))]
+        )
+    assert keys(gathering.look(complete=True)) == ["1 2"]
 
 
 async def test_what_waits_is_counted_by_rule(watch: Callable) -> None:
