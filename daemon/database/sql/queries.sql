@@ -161,16 +161,19 @@ WHERE trigger_key = :trigger_key AND state IN ('CREATED', 'RUNNING') AND state =
 
 -- name: runnable_executions
 -- The first of each trigger: the rest could not start before them, and must not hide those of other triggers.
-SELECT c.*, EXISTS (
+SELECT e.*, EXISTS (
     SELECT 1 FROM detection d
-    WHERE d.trigger_key = c.trigger_key AND d.batch_id < c.batch_id AND d.state IN ('CLAIMED', 'STORED', 'COPIED')
+    WHERE d.trigger_key = e.trigger_key AND d.batch_id < e.batch_id AND d.state IN ('CLAIMED', 'STORED', 'COPIED')
       AND d.attempts = 0 AND d.blocked = 0
 ) AS behind
-FROM (
-    SELECT *, ROW_NUMBER() OVER (PARTITION BY trigger_key ORDER BY batch_id, created_at) AS turn FROM execution
-    WHERE state IN ('CREATED', 'RUNNING') AND state = 'CREATED' AND held = 0 AND (next_try IS NULL OR next_try <= :now)
-) AS c
-WHERE c.turn <= :each ORDER BY c.batch_id, c.created_at;
+FROM (SELECT DISTINCT trigger_key FROM execution WHERE state IN ('CREATED', 'RUNNING')) AS t
+JOIN execution e ON e.id IN (
+    SELECT id FROM execution
+    WHERE trigger_key = t.trigger_key AND state IN ('CREATED', 'RUNNING') AND state = 'CREATED' AND held = 0
+      AND (next_try IS NULL OR next_try <= :now)
+    ORDER BY batch_id, created_at LIMIT :each
+)
+ORDER BY e.batch_id, e.created_at;
 
 -- name: start_execution
 UPDATE execution SET state = 'RUNNING', attempts = attempts + 1, next_try = NULL, started_at = COALESCE(started_at, :now)
