@@ -72,6 +72,12 @@ class Objects:
             lambda tx: tx.run("reconsider_parked", trigger_key=str(trigger), flow_revision=flow_revision, now=now())
         )
 
+    async def shares(self, detection: Detection, bucket: str, key: str) -> bool:
+        """Whether another object is, or will be, archived at *bucket*/*key*: the same bytes count as one copy."""
+        where = {"dest_bucket": bucket, "dest_key": key}
+        row = await self._database.read(lambda tx: tx.one("shared_copy", **where, id=detection.id))
+        return row is not None
+
     async def bound_for(self, bucket: str, key: str) -> bool:
         """
         Whether *bucket*/*key* is where an object was or is to be stored, under its own name or that with the suffix.

@@ -111,6 +111,16 @@ async def test_a_quarantined_object_is_driven_in_again(daemon: Daemon, objects: 
     assert [item["state"] for item in await daemon.executions()] == ["FAILED", "SUCCESS"]
 
 
+async def test_a_copy_that_two_objects_share_stays(daemon: Daemon, objects: Any) -> None:
+    """Objects of the same name and bytes have one copy in the archive; the failure of one takes it from neither."""
+    await objects.put("raw/x/a.csv")
+    await objects.put("raw/y/a.csv")
+    work = shell("work", 'case "$KEY" in raw/y/*) exit 1;; esac', env={"KEY": "{{ trigger.objects[0].key }}"})
+    daemon.add_flow(flow(work, triggers=[trigger(objects.bucket, onFailure={"moveTo": {"key": "bad/"}})]))
+    assert await daemon.once() == 1
+    assert await objects.keys() == ["archive/a.csv", "bad/a.csv", "bad/a.csv.tidewaiter.json"]
+
+
 async def test_a_single_run_takes_what_it_drives_in_again(daemon: Daemon, objects: Any) -> None:
     """Asked for while no daemon runs, the way back and the new execution are both part of the next 'run --once'."""
     await objects.put("raw/a.csv")

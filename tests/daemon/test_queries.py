@@ -25,7 +25,7 @@ def test_every_statement_fits_the_schema(schema: sqlite3.Connection, name: str) 
 
 
 RARE = {
-    "bound_for": "once a day, for uploads left behind",
+    "bound_for": "once a day, for uploads left behind; routes have no index by destination",
     "count_detections": "asked by an operator",
     "count_executions": "asked by an operator",
     "count_quarantined": "asked by an operator",

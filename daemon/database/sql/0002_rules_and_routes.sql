@@ -4,6 +4,8 @@ ALTER TABLE detection ADD COLUMN marker INTEGER NOT NULL DEFAULT 0;
 
 -- The archived copy's ETag, so that what happens to it later means this content and no other.
 ALTER TABLE detection ADD COLUMN dest_etag TEXT;
+-- Objects of the same bytes may share one copy; also, whose key an upload left behind was for.
+CREATE INDEX detection_destination ON detection (dest_bucket, dest_key);
 
 -- When a trigger first looked; until then 'initial' decides about what is there already.
 ALTER TABLE trigger_status ADD COLUMN begun_at TEXT;

@@ -30,3 +30,7 @@ UPDATE detection SET next_try = :now WHERE id = :id AND state IN ('CLAIMED', 'ST
 
 -- name: reconsider_parked
 UPDATE detection SET next_try = :now WHERE trigger_key = :trigger_key AND state = 'PARKED' AND flow_revision < :flow_revision;
+
+-- name: shared_copy
+SELECT id FROM detection
+WHERE dest_bucket = :dest_bucket AND dest_key = :dest_key AND id <> :id AND state IN ('STORED', 'COPIED', 'DONE') LIMIT 1;
