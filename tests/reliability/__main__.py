@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _log.setLevel(logging.INFO)
     # The proxy is shut while requests of a killed daemon are still on their way: no error of anybody's.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    # Ended from outside it must end what it has started, as it does at Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     results = Results.load(options.output) if options.resume or options.only else Results()
     seed = options.seed if options.seed is not None else _seed(results if options.resume else Results())
     for name in options.only or EXPERIMENTS:
