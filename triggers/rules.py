@@ -147,18 +147,20 @@ class Rules:
 
     def place(self, listed: S3Object, captures: Mapping[str, str]) -> Verdict:
         """
-        Take *listed*, whatever the other rules say, or refuse it if the action must not be done to it.
+        Take *listed*, whatever the other rules say, or refuse it if the action, or what may follow its execution, must
+        not be done to it.
 
         Raises:
-            ExpressionError: ``moveTo`` has an expression that fails for it.
+            ExpressionError: a ``moveTo`` has an expression that fails for it.
         """
-        reason = refusal(self.spec, listed)
+        if reason := refusal(self.spec, listed):
+            return Verdict(Kind.REFUSE, "key", reason, captures=captures)
         where = None
-        move = self.spec.move_to
-        if self.spec.action == "MOVE" and move is not None and not reason:
-            where, reason = self.destination(listed, captures, move)
-        if reason:
-            return Verdict(Kind.REFUSE, "moveTo" if where else "key", reason, captures=captures)
+        for move in self.spec.destinations:
+            place, reason = self.destination(listed, captures, move)
+            if reason:
+                return Verdict(Kind.REFUSE, "moveTo", reason, captures=captures)
+            where = place if move is self.spec.move_to else where
         return Verdict(Kind.TAKE, captures=captures, destination=where)
 
     def destination(self, listed: S3Object, captures: Mapping[str, str], move: MoveTo) -> tuple[Place, str | None]:

@@ -182,3 +182,11 @@ def test_hostile_done_files(name: str) -> None:
     """A name that leads out of the folder, or is none, is an error."""
     with pytest.raises(ExpressionError, match="is not a name"):
         rules(doneFile=name).done_file(item(), {"up": "..", "no": ""})
+
+
+def test_a_key_with_no_place_to_go_after_its_execution_is_refused_at_once() -> None:
+    """Else the object would be processed, and then hang on its way to the quarantine for ever."""
+    away = {"onFailure": {"moveTo": {"key": "q" * 1000}}}
+    verdict = judge(item(f"raw/{'x' * 100}"), **away)
+    assert (verdict.kind, verdict.rule) == (Kind.REFUSE, "moveTo")
+    assert judge(item(), **away) == Verdict(Kind.TAKE)

@@ -238,6 +238,15 @@ async def test_a_listing_with_a_document_type_is_refused(scripted: Callable) -> 
     assert caught.value.cause == "NotS3"
 
 
+async def test_a_listing_without_an_end_is_given_up(scripted: Callable) -> None:
+    """A store that names the same page as the next one would be asked for ever."""
+    more = "<IsTruncated>true</IsTruncated><NextContinuationToken>1</NextContinuationToken>"
+    page = f"<ListBucketResult>{more}</ListBucketResult>"
+    bucket, _script = await scripted(reply(200, page))
+    with pytest.raises(BucketUnavailableError, match="again and again"):
+        await list_all(bucket)
+
+
 async def test_an_error_inside_a_listing_is_an_error(scripted: Callable) -> None:
     """A listing that fails after its reply began is not empty."""
     bucket, _script = await scripted(error(200, "SlowDown"))

@@ -30,6 +30,7 @@ from tidewaiter.triggers.aws.wire import READ_ATTEMPTS, Reply, Request, Wire, wh
 from tidewaiter.triggers.bucket import (
     AS_IT_IS,
     BucketError,
+    BucketUnavailableError,
     Capabilities,
     Connection,
     DestinationExistsError,
@@ -106,6 +107,10 @@ class S3Bucket:
             document = reply.document(call, "Contents")
             with translated(call):
                 page = listing(document, self.name)
+            if page.token is not None and page.token == token:
+                raise BucketUnavailableError(
+                    f"cannot {call.does}: the store gives one page again and again", cause="NotS3"
+                )
             token, last = page.token, page.token is None
             yield Page(page.objects, last, date_of(reply.headers))
 
