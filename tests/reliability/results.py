@@ -137,11 +137,10 @@ def as_markdown(results: Results) -> str:
 
 
 def _chapter(name: str, result: Result) -> Iterator[str]:
+    module = importlib.import_module(f"reliability.{name.replace('-', '_')}")
     yield f"### {name}"
     yield ""
-    yield _REFERENCE.sub(
-        r"`tests/reliability/\1.py`", inspect.getdoc(importlib.import_module(f"reliability.{name}")) or ""
-    )
+    yield _REFERENCE.sub(r"`tests/reliability/\1.py`", inspect.getdoc(module) or "")
     yield ""
     yield from _table(result.figures)
     yield ""

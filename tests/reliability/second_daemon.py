@@ -26,7 +26,7 @@ async def second_daemon(setting: Setting) -> list[Figure]:
             "refuses: exit code 1, the reason told",
             f"exit code {code}, reason {'told' if told else 'not told'}; the first "
             f"{'goes on' if completed and not wrong else 'is disturbed'}",
-            detail={"told": second.last_words()},
+            detail={"told": second.last_words().replace(f"{second.folder}/", "")},
             met=(code, told, completed, wrong) == (1, True, True, []),
         )
     ]
