@@ -11,6 +11,8 @@ from tidewaiter.triggers.s3 import BucketTrigger
 from tidewaiter.triggers.settle import REMOVING, check_capabilities
 
 _PROBE_AGE = timedelta(days=1)
+# What was not seen once may have been hidden by trouble; whoever is refused for it asks again.
+_DOUBT_AGE = timedelta(seconds=10)
 _Which = tuple[Connection, str]
 
 
@@ -30,9 +32,16 @@ def check_removal(spec: BucketTrigger, capabilities: Capabilities) -> None:
         )
 
 
+def _safe(capabilities: Capabilities) -> bool:
+    return capabilities.versioning or capabilities.delete_if_match
+
+
 @dataclass(slots=True)
 class Probes:
-    """What stores were seen to honour, found out once a day for each bucket however many triggers watch it."""
+    """
+    What stores were seen to honour, found out once a day for each bucket however many triggers watch it; sooner while
+    it seems unsafe.
+    """
 
     scratch_prefix: str
     _known: dict[_Which, tuple[float, Capabilities]] = field(default_factory=dict)
@@ -49,7 +58,8 @@ class Probes:
         which = (spec.connection(), bucket.name)
         async with self._asking[which]:
             known = self._known.get(which)
-            if known is None or time.monotonic() - known[0] > _PROBE_AGE.total_seconds():
+            age = _PROBE_AGE if known and _safe(known[1]) else _DOUBT_AGE
+            if known is None or time.monotonic() - known[0] > age.total_seconds():
                 inside = (to.folder for to in spec.destinations if (to.bucket or spec.bucket) == bucket.name)
                 folder = next(inside, self.scratch_prefix)
                 known = self._known[which] = (time.monotonic(), await bucket.probe(folder))

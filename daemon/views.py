@@ -158,6 +158,8 @@ def rejected_file(file: str, problem: Mapping[str, Any]) -> dict[str, Any]:
         "name": file,
         "state": "ERROR",
         "waiting": False,
+        "backlog": None,
+        "held": {},
         "problem": dict(problem),
         "detections": {},
     }

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 
 from aiohttp import ClientResponse, ClientSession, DummyCookieJar, TCPConnector, web
 from stores.seaweedfs import free_ports
@@ -143,11 +144,13 @@ class Proxy:
     async def _send(self, request: web.Request) -> ClientResponse:
         assert self._session is not None
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _OF_THE_CONNECTION]
+        body = await request.read()
         return await self._session.request(
             request.method,
             URL(self.upstream + request.raw_path, encoded=True),
             headers=headers,
-            data=await request.read() or None,
+            # A file, since large bytes are warned of.
+            data=BytesIO(body) if body else None,
             allow_redirects=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
@@ -165,7 +168,9 @@ async def proxy_to(upstream: str, *, up: bool = True) -> AsyncIterator[Proxy]:
         application = web.Application(client_max_size=1 << 30)
         application.router.add_route("*", "/{path:[\\s\\S]*}", proxy._handle)
         proxy._session = await stack.enter_async_context(
-            ClientSession(connector=TCPConnector(limit=0), cookie_jar=DummyCookieJar(), auto_decompress=False)
+            ClientSession(
+                connector=TCPConnector(limit=0, force_close=True), cookie_jar=DummyCookieJar(), auto_decompress=False
+            )
         )
         proxy._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await proxy._runner.setup()

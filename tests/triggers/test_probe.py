@@ -19,7 +19,7 @@ from tidewaiter.triggers.keys import is_probe
 from tidewaiter.triggers.probe import probe
 from tidewaiter.triggers.roundtrip import odd_keys
 
-MOST_REQUESTS = 27
+MOST_REQUESTS = 31
 
 
 async def keys(bucket: Bucket) -> list[str]:
