@@ -83,7 +83,7 @@ def test_excess_is_an_error_soon(expressions: Expressions, source: str) -> None:
     started = time.monotonic()
     with pytest.raises(ExpressionError):
         expressions.render(source, Scope({**SCOPE.variables, "nested": "[" * 100_000}))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize(
