@@ -192,7 +192,8 @@ class Routing:
         """Remove the object from where it was before; gives whether that was its source, free for another now."""
         if place is None or (place.bucket, place.key) == (route.dest_bucket, route.dest_key):
             return False
-        if await self.journal.objects.shares(detection, place.bucket, place.key):
+        archived = (place.bucket, place.key) == (detection.dest_bucket, detection.dest_key)
+        if archived and await self.journal.objects.shares_copy(detection):
             return False
         async with self._open(place.bucket) as bucket:
             removal = await self._remove(bucket, place, detection, Digest(detection.size, detection.sha256 or ""))

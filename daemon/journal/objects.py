@@ -72,9 +72,9 @@ class Objects:
             lambda tx: tx.run("reconsider_parked", trigger_key=str(trigger), flow_revision=flow_revision, now=now())
         )
 
-    async def shares(self, detection: Detection, bucket: str, key: str) -> bool:
-        """Whether another object is, or will be, archived at *bucket*/*key*: the same bytes count as one copy."""
-        where = {"dest_bucket": bucket, "dest_key": key}
+    async def shares_copy(self, detection: Detection) -> bool:
+        """Whether another object is, or will be, archived by the copy of *detection*: the same bytes count as one."""
+        where = {"dest_bucket": detection.dest_bucket, "dest_key": detection.dest_key, "sha256": detection.sha256}
         row = await self._database.read(lambda tx: tx.one("shared_copy", **where, id=detection.id))
         return row is not None
 

@@ -121,6 +121,32 @@ async def test_a_copy_that_two_objects_share_stays(daemon: Daemon, objects: Any)
     assert await objects.keys() == ["archive/a.csv", "bad/a.csv", "bad/a.csv.tidewaiter.json"]
 
 
+async def test_the_same_name_comes_every_day(daemon: Daemon, objects: Any) -> None:
+    """What went on from the archive has no copy there any more: the next object of its name goes on, too."""
+    daemon.add_flow(flow(log(), triggers=[trigger(objects.bucket, onSuccess={"moveTo": {"key": "done/"}})]))
+    for content in (b"monday", b"tuesday", b"monday"):
+        await objects.put("raw/a.csv", content)
+        assert await daemon.once() == 0
+        assert await objects.keys("archive/") == []
+    assert len(await objects.keys("done/")) == 2
+
+
+async def test_what_another_trigger_archived_leaves_its_source(daemon: Daemon, objects: Any) -> None:
+    """In a chain of triggers the archive of one is the source of the next, which removes it there after success."""
+    daemon.add_flow(flow(log(), triggers=[trigger(objects.bucket)]))
+    second = trigger(objects.bucket, prefix="archive/", **KEPT, onSuccess={"action": "DELETE"})
+    daemon.add_flow(flow(log(), triggers=[second], name="second"), "second.yaml")
+    await objects.put("raw/a.csv")
+    daemon.start()
+    await daemon.ready()
+    await daemon.until_ended(2)
+
+    async def empty() -> bool:
+        return await objects.keys() == []
+
+    await daemon.until(empty, "the archive to be empty")
+
+
 async def test_a_single_run_takes_what_it_drives_in_again(daemon: Daemon, objects: Any) -> None:
     """Asked for while no daemon runs, the way back and the new execution are both part of the next 'run --once'."""
     await objects.put("raw/a.csv")

@@ -32,5 +32,9 @@ UPDATE detection SET next_try = :now WHERE id = :id AND state IN ('CLAIMED', 'ST
 UPDATE detection SET next_try = :now WHERE trigger_key = :trigger_key AND state = 'PARKED' AND flow_revision < :flow_revision;
 
 -- name: shared_copy
-SELECT id FROM detection
-WHERE dest_bucket = :dest_bucket AND dest_key = :dest_key AND id <> :id AND state IN ('STORED', 'COPIED', 'DONE') LIMIT 1;
+-- Only the same bytes share a copy, and what has gone on from the archive since has none there.
+SELECT d.id FROM detection d
+WHERE d.dest_bucket = :dest_bucket AND d.dest_key = :dest_key AND d.sha256 = :sha256 AND d.id <> :id
+  AND d.state IN ('STORED', 'COPIED', 'DONE')
+  AND NOT EXISTS (SELECT 1 FROM route r WHERE r.detection_id = d.id AND r.state = 'DONE')
+LIMIT 1;
