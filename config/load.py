@@ -22,8 +22,6 @@ _PROSE = frozenset({"description", "displayName", "variables", "defaults", "exte
 PLANNED_PROPERTIES = frozenset(
     {
         "cache",
-        "conditions",
-        "when",
     }
 )
 """Properties of Kestra's language that are known here and refused by name until they are done."""

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from tidewaiter.config.document import Document, Path
 from tidewaiter.config.errors import ConfigError, Problem
-from tidewaiter.config.fields import Duration, PositiveDuration, Text
+from tidewaiter.config.fields import Duration, PositiveDuration, Size, Text
 from tidewaiter.config.load import validate
 from tidewaiter.config.spec import Spec
 
@@ -55,12 +55,15 @@ class Limits(Section):
     """
     How much happens at once.
 
-    *executions*: running executions; *transfers*: objects in transfer per trigger; *log_lines*: kept per task run.
+    *executions*: running executions; *transfers*: objects in transfer per trigger; *log_lines*: kept per task run;
+    *webhooks*: requests to webhooks that have not been answered; *webhook_body*: of one of them.
     """
 
     executions: Annotated[int, Field(ge=1, le=1000)] = 16
     transfers: Annotated[int, Field(ge=1, le=256)] = 16
     log_lines: Annotated[int, Field(ge=100)] = 100_000
+    webhooks: Annotated[int, Field(ge=1, le=1000)] = 64
+    webhook_body: Size = 1 << 20
 
 
 class Retry(Section):

@@ -15,12 +15,13 @@ from tidewaiter.config.settings import Settings
 from tidewaiter.daemon import systemd
 from tidewaiter.daemon.clock import Clock
 from tidewaiter.daemon.control import Control
+from tidewaiter.daemon.coretriggers import CoreTriggers
 from tidewaiter.daemon.database.sqlite import database_at
 from tidewaiter.daemon.executor import Executor
 from tidewaiter.daemon.intakes import Intakes
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.loop import Loop, Step
-from tidewaiter.daemon.operations import Operations
+from tidewaiter.daemon.operations import Facts, Operations
 from tidewaiter.daemon.orphans import Orphans
 from tidewaiter.daemon.preview import Preview
 from tidewaiter.daemon.probes import Probes
@@ -30,9 +31,11 @@ from tidewaiter.daemon.router import Router
 from tidewaiter.daemon.run import Workplace
 from tidewaiter.daemon.scope import Host, environment_variables
 from tidewaiter.daemon.secrets import Secrets
+from tidewaiter.daemon.starter import Starter
 from tidewaiter.daemon.storage import Storage, witness_of
 from tidewaiter.daemon.watch import Port
-from tidewaiter.daemon.web.server import control_socket, health
+from tidewaiter.daemon.web.server import control_socket, public
+from tidewaiter.daemon.web.webhook import WebhookRoutes
 from tidewaiter.tasks.context import GitSettings, RunnerSettings
 from tidewaiter.triggers.aws import Clients
 from tidewaiter.triggers.bucket import Connect
@@ -81,6 +84,7 @@ class App:
     _executor: Executor = field(init=False)
     _executor_loop: Loop = field(init=False)
     _intakes: Intakes = field(init=False)
+    _core: CoreTriggers = field(init=False)
     _router: Router = field(init=False)
     _router_loop: Loop = field(init=False)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -120,19 +124,23 @@ class App:
         clients = await stack.enter_async_context(Clients(os.environ, settings.retry.read_timeout))
         await self._start_executor(stack, place)
         port = self._port(place, clients)
+        self._make_core(place)
         await self._start_intakes(stack, port)
+        self._start_core(stack)
         self._start_retention(stack, place)
         self._start_orphans(stack, clients)
         intakes = self._intakes
-        control = Control(self._journal, self._executor_loop.wake, intakes.poll, self._router_loop.wake)
+        control = Control(self._journal, self._executor_loop.wake, self._poll, self._router_loop.wake)
         preview = Preview(port, intakes.watches)
         operations = Operations(
-            self._journal, control, intakes.facts, daemon=True, rejected=intakes.rejected, preview=preview
+            self._journal, control, self._facts, daemon=True, rejected=intakes.rejected, preview=preview
         )
         await stack.enter_async_context(control_socket(settings.state_dir / "control.sock", operations))
         if settings.listen:
-            await stack.enter_async_context(health(settings.listen, self._ready))
-        flows, triggers = len(intakes.flows.flows), len(intakes.keys)
+            routes = WebhookRoutes(self._core.webhooks, settings.limits.webhooks).routes()
+            body = settings.limits.webhook_body
+            await stack.enter_async_context(public(settings.listen, self._ready, routes, body))
+        flows, triggers = len(intakes.flows.flows), len(intakes.keys) + len(self._core.keys)
         _log.info("ready", flows=flows, triggers=triggers, state_dir=str(settings.state_dir))
 
     async def _start_executor(self, stack: AsyncExitStack, place: Workplace) -> None:
@@ -156,7 +164,9 @@ class App:
 
     async def _start_intakes(self, stack: AsyncExitStack, port: Port) -> None:
         settings = self.settings
-        self._intakes = Intakes(settings.flows, port, self._launched, self._loop, settings.reload_interval)
+        self._intakes = Intakes(
+            settings.flows, port, self._launched, self._loop, settings.reload_interval, self._core.serve
+        )
         self._router_loop = self._loop("routes", self._route)
         self._router = Router(
             journal=self._journal,
@@ -175,6 +185,16 @@ class App:
         reload_loop = self._loop("flows", self._intakes.step)
         reload_loop.start()
         stack.push_async_callback(reload_loop.stop)
+
+    def _make_core(self, place: Workplace) -> None:
+        starter = Starter(self.host, self.expressions)
+        self._core = CoreTriggers(place.journal, starter, self._launched, listening=bool(self.settings.listen))
+
+    def _start_core(self, stack: AsyncExitStack) -> None:
+        """Begin with what came due, or ended, before; there must be somebody to tell, so not before flows are read."""
+        for loop in self._core.loops(self._loop):
+            loop.start()
+            stack.push_async_callback(loop.stop)
 
     def _start_retention(self, stack: AsyncExitStack, place: Workplace) -> None:
         limits = self.settings.retention
@@ -217,6 +237,16 @@ class App:
         """There is room for another execution of its trigger, and its objects may have somewhere to go."""
         self._intakes.room(TriggerKey.parse(execution.trigger))
         self._router_loop.wake()
+        self._core.ended(execution)
+
+    def _poll(self, key: TriggerKey) -> bool:
+        """Make a trigger look now, or go on; False if it is none that looks."""
+        self._core.wake(key)
+        return self._intakes.poll(key)
+
+    async def _facts(self) -> Facts:
+        """Give what is known of each trigger."""
+        return {**await self._intakes.facts(), **self._core.facts()}
 
     def _crashed(self, error: BaseException) -> None:
         """An error nobody foresaw: stop in order, then end with it, so that the service manager starts afresh."""
@@ -256,7 +286,8 @@ class App:
         while not self._stop.is_set() and not await self._settled():
             await asyncio.wait({stopped}, timeout=_LOOK_SECONDS)
         stopped.cancel()
-        return 1 if self._executor.failed or self._router.failed or self._intakes.troubled else 0
+        troubled = self._intakes.troubled or self._core.troubled
+        return 1 if self._executor.failed or self._router.failed or troubled else 0
 
     async def _settled(self) -> bool:
         """
@@ -268,7 +299,7 @@ class App:
             return False
         if await self._journal.detections.untouched(self._intakes.working):
             return False
-        if await self._journal.executions.unfinished() or await self._journal.routes.untried():
+        if not await self._core.settled() or await self._journal.routes.untried():
             return False
         return not self._executor.running and not self._router.busy and self._intakes.settled
 
@@ -284,5 +315,5 @@ class App:
     async def _ready(self) -> str | None:
         """Ready means: every trigger works. Gives the first that does not."""
         statuses = await self._journal.triggers.statuses()
-        found = ((key, statuses.get(str(key))) for key in self._intakes.keys)
+        found = ((key, statuses.get(str(key))) for key in (*self._intakes.keys, *self._core.keys))
         return next((f"{key}: {status.cause}" for key, status in found if status and status.cause), None)

@@ -14,7 +14,7 @@ import structlog
 
 from tidewaiter.config.errors import TidewaiterError
 from tidewaiter.daemon.database import DatabaseError
-from tidewaiter.daemon.flows import AnyFlow, parse_flow
+from tidewaiter.daemon.flows import AnyFlow, bucket_trigger, parse_flow
 from tidewaiter.daemon.journal.executions import Candidate
 from tidewaiter.daemon.journal.patience import until_recorded
 from tidewaiter.daemon.loop import Crashed, supervised
@@ -202,11 +202,11 @@ class Executor:
         await asyncio.to_thread(shutil.rmtree, self.place.work / execution.id, ignore_errors=True)
 
     async def _trigger_of(self, execution: Execution) -> BucketTrigger | None:
-        """Give the trigger of *execution*; None for a run by hand, or where its flow can no longer be read."""
+        """Give the bucket trigger of *execution*; None without one, or where its flow can no longer be read."""
         try:
             flow = await self.flow_of(execution)
         except DatabaseError:
             raise
         except TidewaiterError:
             return None
-        return next((trigger for trigger in flow.triggers if trigger.id == execution.trigger_id), None)
+        return bucket_trigger(flow, execution.trigger_id)

@@ -13,7 +13,7 @@ def facts(intake: Intake) -> Mapping[str, object]:
     backlog = intake.backlog
     return {
         "type": spec.type,
-        "state": "OK",
+        "state": "UNMET" if intake.unmet else "OK",
         "bucket": str(spec.bucket),
         "prefix": spec.prefix if isinstance(spec.prefix, str) else None,
         "action": str(spec.action),

@@ -9,17 +9,20 @@ from typing import Annotated
 from tidewaiter.config.document import Position, parse
 from tidewaiter.config.errors import ConfigError, Problem
 from tidewaiter.config.expression import Expressions
-from tidewaiter.config.flow import Flow
+from tidewaiter.config.flow import Flow, TriggerSpec
 from tidewaiter.config.load import validate
 from tidewaiter.config.spec import OneOf
 from tidewaiter.tasks.tree import ANY_TASK, AnyTask
+from tidewaiter.triggers.flowtrigger import FlowTrigger
 from tidewaiter.triggers.overlaps import Place, Reach, conflict, reach
 from tidewaiter.triggers.s3 import TRIGGERS, BucketTrigger
+from tidewaiter.triggers.schedule import Schedule
+from tidewaiter.triggers.webhook import Webhook
 
 SUFFIXES = (".yaml", ".yml")
 
-ANY_TRIGGER = OneOf(TRIGGERS)
-AnyTrigger = Annotated[BucketTrigger, ANY_TRIGGER]
+ANY_TRIGGER = OneOf((*TRIGGERS, Schedule, Webhook, FlowTrigger))
+AnyTrigger = Annotated[TriggerSpec, ANY_TRIGGER]
 """Any trigger there is, selected by ``type``."""
 
 AnyFlow = Flow[AnyTask, AnyTrigger]
@@ -55,6 +58,16 @@ class FlowSet:
     flows: Mapping[str, FlowFile] = field(default_factory=lambda: MappingProxyType({}))
     problems: tuple[Problem, ...] = ()
     signatures: Mapping[Path, Signature] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def bucket_triggers(flow: AnyFlow) -> list[BucketTrigger]:
+    """Give the triggers of *flow* that watch a bucket."""
+    return [trigger for trigger in flow.triggers if isinstance(trigger, BucketTrigger)]
+
+
+def bucket_trigger(flow: AnyFlow, trigger_id: str) -> BucketTrigger | None:
+    """Give the trigger with that id if it watches a bucket."""
+    return next((trigger for trigger in bucket_triggers(flow) if trigger.id == trigger_id), None)
 
 
 def parse_flow(text: str, file: str, expressions: Expressions) -> AnyFlow:
@@ -164,7 +177,7 @@ class _Admission:
         found = [
             reach(self.rendering(flow, trigger), Place(f"{flow.path}/{trigger.id}", str(file.path), *position))
             for trigger, position in zip(flow.triggers, file.positions, strict=True)
-            if not (flow.disabled or trigger.disabled)
+            if isinstance(trigger, BucketTrigger) and not (flow.disabled or trigger.disabled)
         ]
         return [item for item in found if item is not None]
 

@@ -21,7 +21,7 @@ from tidewaiter.daemon.journal.detections import Standing
 from tidewaiter.daemon.loop import supervised
 from tidewaiter.daemon.probes import check_removal
 from tidewaiter.daemon.records import Detection, DetectionState, now, parse_timestamp, timestamp
-from tidewaiter.daemon.watch import Port, Watch, checked_trigger, room_for, rules_of
+from tidewaiter.daemon.watch import Port, Watch, checked_trigger, conditions_hold, room_for, rules_of
 from tidewaiter.triggers.bucket import (
     Bucket,
     BucketError,
@@ -74,6 +74,7 @@ class Intake:
     paused: bool = False
     last_poll: str | None = None
     waiting: bool = False
+    unmet: bool = False
     backlog: Backlog = field(default_factory=Backlog)
     held: Mapping[str, int] = field(default_factory=dict)
     capabilities: Capabilities | None = None
@@ -165,7 +166,7 @@ class Intake:
         await self._forget_problems()
         self._retry = _monotonic(standing.next_try) if standing.next_try else None
         self._more = len(standing.live) == limit
-        looking = self.watch.looking and not self.paused and time.monotonic() >= self._due
+        looking = self.watch.looking and not self.paused and time.monotonic() >= self._due and self._may_look(spec)
         if standing.live or looking:
             async with self.port.connect(spec.connection(), spec.bucket) as bucket:
                 await self._probe(bucket, spec, standing.live)
@@ -201,6 +202,16 @@ class Intake:
         if spec.removes or any(detection.action in REMOVING for detection in live):
             self.capabilities = await self.port.probes.of(bucket, spec)
             check_removal(spec, self.capabilities)
+
+    def _may_look(self, spec: BucketTrigger) -> bool:
+        """Whether the trigger's conditions hold; if not, they are asked again after the interval."""
+        self.unmet = not conditions_hold(spec, self.watch, self.port)
+        if self.unmet:
+            self._answered = self._asked
+            self.waiting = False
+            self._due = time.monotonic() + self.interval.total_seconds()
+            self._problems.pop(_POLL, None)
+        return not self.unmet
 
     async def _look(self, bucket: Bucket, source: Source, spec: BucketTrigger, standing: Standing) -> None:
         """

@@ -6,13 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from tidewaiter.config.errors import ConfigError, Problem, TidewaiterError
+from tidewaiter.daemon.duty import AnyDuty, Duty
 from tidewaiter.daemon.facts import facts
-from tidewaiter.daemon.flows import AnyFlow, FlowFile, FlowSet, changed, load_flows, parse_flow
+from tidewaiter.daemon.flows import AnyFlow, FlowFile, FlowSet, bucket_trigger, changed, load_flows, parse_flow
 from tidewaiter.daemon.intake import Intake
 from tidewaiter.daemon.loop import Loop, Step
 from tidewaiter.daemon.operations import Facts
@@ -25,6 +26,13 @@ from tidewaiter.triggers.s3 import BucketTrigger
 _log = structlog.get_logger("tidewaiter.intakes")
 _REJECTED = "FlowRejected"
 _KEPT = "; the flow as it was before stays in service"
+
+
+class Others(Protocol):
+    """Serves triggers that watch no bucket."""
+
+    async def __call__(self, duties: Sequence[AnyDuty], *, complete: bool) -> None:
+        """Serve *duties* from now on; they are *complete* unless a flow file is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +49,8 @@ class _Served:
 @dataclass(slots=True)
 class Intakes:
     """
-    Serves the triggers of the flows in *paths*. *launched* is told when executions may be ready; *make_loop* makes the
-    loop of that name around a step.
+    Serves the triggers of the flows in *paths*: those that watch buckets itself, *others* is given the rest. *launched*
+    is told when executions may be ready; *make_loop* makes the loop of that name around a step.
     """
 
     paths: Sequence[Path]
@@ -50,6 +58,7 @@ class Intakes:
     launched: Callable[[], None]
     make_loop: Callable[[str, Step], Loop]
     interval: timedelta
+    others: Others
     flows: FlowSet = field(default_factory=FlowSet)
     _served: dict[TriggerKey, _Served] = field(default_factory=dict)
     _rejected: Mapping[Problem, str] = field(default_factory=dict)
@@ -79,14 +88,18 @@ class Intakes:
             self._report(error.problems)
             return
         self._report(flows.problems)
-        watches = {key: watch for file in flows.flows.values() for key, watch in (await self._watches(file)).items()}
+        duties = [duty for file in flows.flows.values() for duty in await self._duties(file)]
+        watches = {duty.key: watch for duty in duties if (watch := _watch(duty))}
         await self._retire(watches.keys())
         await self._finish(watches.keys())
         for key, watch in watches.items():
             self._serve(key, watch)
+        await self.port.journal.triggers.order_stops({duty.key: duty.spec.stop_after for duty in duties})
         await self.port.journal.triggers.note_served(flows.flows)
         # Not before they are served: what a failing journal kept from it is a change at the next look, too.
         self.flows = flows
+        rest = [duty for duty in duties if duty.key not in watches]
+        await self.others(rest, complete=not flows.problems)
         _tell_changes(before.flows, flows.flows)
 
     async def stop(self) -> None:
@@ -195,12 +208,12 @@ class Intakes:
         except TidewaiterError:
             return trigger
 
-    async def _watches(self, file: FlowFile) -> dict[TriggerKey, Watch]:
+    async def _duties(self, file: FlowFile) -> list[AnyDuty]:
+        """Give the triggers of a flow that are to be served."""
         flow = file.flow
         revision = await self.port.journal.triggers.register(flow.namespace, flow.id, file.source)
         triggers = [trigger for trigger in flow.triggers if not (flow.disabled or trigger.disabled)]
-        keys = [TriggerKey(flow.namespace, flow.id, trigger.id) for trigger in triggers]
-        return {key: Watch(key, flow, revision, trigger) for key, trigger in zip(keys, triggers, strict=True)}
+        return [Duty(TriggerKey(flow.namespace, flow.id, trigger.id), flow, revision, trigger) for trigger in triggers]
 
     async def _retire(self, wanted: Collection[TriggerKey]) -> None:
         """Stop the triggers that are not *wanted* any more; first of all they claim nothing new."""
@@ -227,7 +240,7 @@ class Intakes:
         if source is None:
             return None
         flow = parse_flow(source, f"{key.flow_path} (revision {revision})", self.port.expressions)
-        spec = next((trigger for trigger in flow.triggers if trigger.id == key.trigger_id), None)
+        spec = bucket_trigger(flow, key.trigger_id)
         return Watch(key, flow, revision, spec, looking=False) if spec else None
 
     def _serve(self, key: TriggerKey, watch: Watch) -> None:
@@ -241,6 +254,13 @@ class Intakes:
         elif served.intake.watch != watch:
             served.intake.watch = watch
             served.intake.poll_now()
+
+
+def _watch(duty: AnyDuty) -> Watch | None:
+    """Give what an intake serves; None for a trigger that watches no bucket."""
+    if not isinstance(duty.spec, BucketTrigger):
+        return None
+    return Watch(duty.key, duty.flow, duty.revision, duty.spec)
 
 
 def _tell_changes(before: Mapping[str, FlowFile], after: Mapping[str, FlowFile]) -> None:

@@ -303,7 +303,10 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class TriggerStatus:
-    """What is known of a trigger beyond its definition. *cause* is None while it works."""
+    """
+    What is known of a trigger beyond its definition. *cause* is None while it works; *stopped_by* is the execution
+    whose end has paused it.
+    """
 
     trigger: str
     paused: bool = False
@@ -311,6 +314,7 @@ class TriggerStatus:
     message: str | None = None
     hint: str | None = None
     since: str | None = None
+    stopped_by: str | None = None
 
 
 def parse_timestamp(text: str) -> datetime:

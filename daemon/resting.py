@@ -47,5 +47,6 @@ async def _facts(journal: Journal) -> Facts:
                 "backlog": None,
                 "held": {},
                 "capabilities": None,
+                "watches": None,
             }
     return found

@@ -24,7 +24,7 @@ from tidewaiter.config.flow import TaskSpec
 from tidewaiter.config.settings import Retry
 from tidewaiter.config.spec import concrete
 from tidewaiter.daemon.database import DatabaseError
-from tidewaiter.daemon.flows import AnyFlow
+from tidewaiter.daemon.flows import AnyFlow, bucket_trigger
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.journal.patience import until_recorded
 from tidewaiter.daemon.records import (
@@ -144,8 +144,8 @@ class Run:
 
     @property
     def _trigger(self) -> BucketTrigger | None:
-        """The trigger of the execution, None for a run by hand."""
-        return next((trigger for trigger in self.flow.triggers if trigger.id == self.execution.trigger_id), None)
+        """The bucket trigger of the execution, None if something else started it."""
+        return bucket_trigger(self.flow, self.execution.trigger_id)
 
     @property
     def _own_run(self) -> TaskRun:

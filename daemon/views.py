@@ -27,6 +27,7 @@ async def execution_summary(journal: Journal, execution: Execution) -> dict[str,
             "id": execution.trigger_id,
             "type": execution.trigger_type,
             "objects": trigger_objects(objects),
+            "variables": execution.variables,
         },
         "createdAt": execution.created_at,
         "startedAt": execution.started_at,
@@ -137,6 +138,8 @@ def trigger_view(
     problem = facts.get("problem")
     if problem is None and status and status.cause:
         problem = {"cause": status.cause, "message": status.message, "hint": status.hint, "since": status.since}
+    if problem is None and status and status.stopped_by:
+        problem = _stopped(key, status.stopped_by)
     state = "PAUSED" if status and status.paused else "ERROR" if problem else facts.get("state", "OK")
     return {
         "id": key.trigger_id,
@@ -148,6 +151,11 @@ def trigger_view(
         "problem": problem,
         "detections": dict(counts),
     }
+
+
+def _stopped(key: TriggerKey, execution: str) -> dict[str, Any]:
+    message = f"stopAfter: paused by the end of execution {execution}"
+    return {"cause": "Stopped", "message": message, "hint": f"tidewaiter triggers resume {key}", "since": None}
 
 
 def rejected_file(file: str, problem: Mapping[str, Any]) -> dict[str, Any]:

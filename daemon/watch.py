@@ -3,17 +3,18 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from tidewaiter.config.expression import Expressions
+from tidewaiter.config.expression import Expressions, Scope
 from tidewaiter.config.settings import Retry
 from tidewaiter.daemon.flows import AnyFlow
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.journal.detections import Standing
 from tidewaiter.daemon.loop import Crashed
 from tidewaiter.daemon.probes import Probes
-from tidewaiter.daemon.records import TriggerKey
+from tidewaiter.daemon.records import TriggerKey, now
 from tidewaiter.daemon.scope import Host, object_scope, rendered_trigger, trigger_scope
 from tidewaiter.daemon.storage import Storage
 from tidewaiter.triggers.bucket import BucketError, Connect
+from tidewaiter.triggers.conditions import Circumstances
 from tidewaiter.triggers.rules import Rules
 from tidewaiter.triggers.s3 import BucketTrigger, moves_into_itself
 
@@ -60,6 +61,23 @@ def checked_trigger(watch: Watch, port: Port) -> BucketTrigger:
     if reason := moves_into_itself(spec):
         raise BucketError(reason, "choose a moveTo outside the watched prefix", cause="MoveIntoItself")
     return spec
+
+
+def conditions_hold(spec: BucketTrigger, watch: Watch, port: Port) -> bool:
+    """
+    Whether the trigger may look now; its conditions see the present as ``trigger.date`` (kestra.md §1.3).
+
+    Raises:
+        TidewaiterError: one of them cannot be told.
+    """
+    if not spec.conditions:
+        return True
+    scope = trigger_scope(watch.flow, watch.revision, watch.spec, port.host)
+    trigger = {**scope.variables["trigger"], "date": now()}
+    seen = Circumstances(
+        lambda source: port.expressions.render(source, Scope({**scope.variables, "trigger": trigger}, scope.functions))
+    )
+    return all(condition.holds(seen) for condition in spec.conditions)
 
 
 def rules_of(spec: BucketTrigger, watch: Watch, port: Port) -> Rules:

@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from tidewaiter.config.fields import PositiveDuration
 from tidewaiter.config.spec import Dynamic, ObjectTemplate, Template, misfit
 from tidewaiter.triggers.bucket import Connection, OnConflict
+from tidewaiter.triggers.conditions import Conditions, about_time
 from tidewaiter.triggers.moves import MoveTo, Optional, Outcome, Tags
 from tidewaiter.triggers.ruled import RuledTrigger
 
@@ -63,6 +64,8 @@ class BucketTrigger(RuledTrigger):
     delete conditionally (reliability.md §3.7, R2), *prefetch* bounds how many executions are prepared ahead.
     *on_success* and *on_failure* say where objects go once their execution has ended in SUCCESS or WARNING, or in
     FAILED after *max_attempts* attempts; with the latter a file beside each object tells what happened.
+
+    While one of *conditions* does not hold, the trigger does not look for objects (kestra.md §1.3).
     """
 
     IGNORED: ClassVar[Mapping[str, str]] = MappingProxyType(
@@ -99,9 +102,7 @@ class BucketTrigger(RuledTrigger):
     on_failure: Outcome | None = None
     max_attempts: Count = 1
 
-    conditions: Annotated[
-        None, NotYet("narrow 'prefix' or 'regexp', or test in the flow's tasks", harmless=((), []))
-    ] = None
+    conditions: Conditions = ()
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -112,6 +113,7 @@ class BucketTrigger(RuledTrigger):
         if self.preserve_path and self.move_to is not None and self.move_to.name is not None:
             raise misfit("preservePath", "cannot go with moveTo.name", "write the folders into the name: object.path")
         self._can_gather()
+        about_time(self.conditions)
         return self
 
     def _can_gather(self) -> None:

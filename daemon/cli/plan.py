@@ -17,7 +17,7 @@ from tidewaiter.daemon.cli.ask import ask
 from tidewaiter.daemon.cli.options import settings_from
 from tidewaiter.daemon.cli.terminal import ago, note, printable, say, say_json, size
 from tidewaiter.daemon.database.sqlite import database_at
-from tidewaiter.daemon.flows import load_flows
+from tidewaiter.daemon.flows import bucket_triggers, load_flows
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.preview import Preview
 from tidewaiter.daemon.probes import Probes
@@ -134,7 +134,7 @@ def _watches(settings: Settings, expressions: Expressions) -> Iterator[tuple[Tri
         note(str(problem))
     for file in flows.flows.values():
         flow = file.flow
-        for trigger in flow.triggers:
+        for trigger in bucket_triggers(flow):
             if not (flow.disabled or trigger.disabled):
                 key = TriggerKey(flow.namespace, flow.id, trigger.id)
                 yield key, Watch(key, flow, flow.revision or 1, trigger)

@@ -22,7 +22,7 @@ from tidewaiter.daemon.cli.options import settings_from
 from tidewaiter.daemon.cli.terminal import log_line as log_text
 from tidewaiter.daemon.cli.terminal import note, say, say_json
 from tidewaiter.daemon.database.sqlite import database_at
-from tidewaiter.daemon.flows import FlowFile, read_flow
+from tidewaiter.daemon.flows import FlowFile, bucket_triggers, read_flow
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.journal.claims import Arrival, Claim, Source
 from tidewaiter.daemon.logs import set_up
@@ -49,14 +49,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _trigger(file: FlowFile, options: argparse.Namespace) -> BucketTrigger | None:
-    """Give the trigger to act as; None for a flow without one, which can still be run without objects."""
-    triggers = [trigger for trigger in file.flow.triggers if options.trigger in {None, trigger.id}]
+    """Give the bucket trigger to act as; None for a flow without one, which can still be run without objects."""
+    triggers = [trigger for trigger in bucket_triggers(file.flow) if options.trigger in {None, trigger.id}]
     if triggers:
         return triggers[0]
     if options.object or options.trigger:
-        what = f"has no trigger '{options.trigger}'" if options.trigger else "has no trigger for an object to arrive at"
-        known = ", ".join(trigger.id for trigger in file.flow.triggers) or "none"
-        raise ConfigError([Problem(str(file.path), 0, 0, f"flow '{file.flow.id}' {what}", f"its triggers: {known}")])
+        named = f" '{options.trigger}'" if options.trigger else ""
+        what = f"has no trigger{named} for an object to arrive at"
+        known = ", ".join(trigger.id for trigger in bucket_triggers(file.flow)) or "none"
+        hint = f"its bucket triggers: {known}"
+        raise ConfigError([Problem(str(file.path), 0, 0, f"flow '{file.flow.id}' {what}", hint)])
     return None
 
 

@@ -30,9 +30,8 @@ def list_(options: argparse.Namespace) -> int:
     table([_COLUMNS[at] for at in shown], [[row[at] for at in shown] for row in rows])
     for item in found:
         if problem := item["problem"]:
-            say(
-                f"\n{item['name']}: {problem['cause']} since {ago(problem['since'])}\n  {printable(problem['message'])}"
-            )
+            since = f" since {ago(problem['since'])}" if problem["since"] else ""
+            say(f"\n{item['name']}: {problem['cause']}{since}\n  {printable(problem['message'])}")
             if problem["hint"]:
                 say(f"  hint: {printable(problem['hint'])}")
     if not found:
@@ -43,7 +42,7 @@ def list_(options: argparse.Namespace) -> int:
 def _row(item: dict[str, Any]) -> tuple[str, ...]:
     counts = item["detections"]
     live = sum(counts.get(state, 0) for state in ("CLAIMED", "STORED", "COPIED", "ACTION_BLOCKED"))
-    watches = f"s3://{item['bucket']}/{item['prefix'] or ''}" if item["bucket"] else "-"
+    watches = f"s3://{item['bucket']}/{item['prefix'] or ''}" if item["bucket"] else item.get("watches") or "-"
     return (
         item["name"],
         item["state"],

@@ -7,7 +7,7 @@ from typing import Any
 
 from tidewaiter.config.errors import TidewaiterError
 from tidewaiter.daemon.doctor.finding import Finding, ok, problem, warning
-from tidewaiter.daemon.flows import FlowFile, Rendering
+from tidewaiter.daemon.flows import FlowFile, Rendering, bucket_triggers
 from tidewaiter.daemon.probes import Probes, check_removal
 from tidewaiter.triggers.aws import Clients
 from tidewaiter.triggers.bucket import Bucket, BucketError
@@ -26,9 +26,9 @@ class Watched:
 
 
 def watched(flows: Mapping[str, FlowFile], rendering: Rendering) -> Iterator[Watched | Finding]:
-    """Give the enabled triggers of *flows*, or what keeps one from being rendered."""
+    """Give the enabled bucket triggers of *flows*, or what keeps one from being rendered."""
     enabled = [file.flow for file in flows.values() if not file.flow.disabled]
-    for flow, trigger in ((owner, item) for owner in enabled for item in owner.triggers if not item.disabled):
+    for flow, trigger in ((owner, item) for owner in enabled for item in bucket_triggers(owner) if not item.disabled):
         name = f"{flow.namespace}/{flow.id}/{trigger.id}"
         try:
             yield Watched(name, rendering(flow, trigger))

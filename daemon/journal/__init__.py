@@ -8,11 +8,13 @@ happened, so repeating one after a crash or a lost reply does no harm. What a ve
 from dataclasses import dataclass
 
 from tidewaiter.daemon.database import Database
+from tidewaiter.daemon.journal.announcements import Announcements
 from tidewaiter.daemon.journal.detections import Detections
 from tidewaiter.daemon.journal.executions import Executions
 from tidewaiter.daemon.journal.logs import Logs
 from tidewaiter.daemon.journal.objects import Objects
 from tidewaiter.daemon.journal.routes import Routes
+from tidewaiter.daemon.journal.schedules import Schedules
 from tidewaiter.daemon.journal.triggers import Triggers
 
 
@@ -21,11 +23,13 @@ class Journal:
     """The parts of the journal, by the noun they keep."""
 
     database: Database
+    announcements: Announcements
     detections: Detections
     executions: Executions
     logs: Logs
     objects: Objects
     routes: Routes
+    schedules: Schedules
     triggers: Triggers
 
     @classmethod
@@ -33,10 +37,12 @@ class Journal:
         """Make the journal kept in *database*."""
         return cls(
             database,
+            Announcements(database),
             await Detections.over(database),
             Executions(database),
             Logs(database),
             Objects(database),
             Routes(database),
+            Schedules(database),
             Triggers(database),
         )

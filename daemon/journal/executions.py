@@ -95,7 +95,7 @@ class Executions:
         """
         → an end state; task runs without a result of their own count as killed. Where its objects go from here
         (*route*), and whether tasks follow (*after*), is recorded in the same transaction, so that it cannot be
-        forgotten.
+        forgotten; so is the end of its trigger, if that is to stop after such an end (`Triggers.order_stops`).
         """
         text = json.dumps(outputs or {})
         reason = storable(error) if error else None
@@ -104,6 +104,8 @@ class Executions:
             tx.run("kill_task_runs", execution_id=execution_id, now=now())
             values = {"outputs": text, "error": reason, "after_pending": int(after)}
             won = tx.run("end_execution", id=execution_id, state=state, now=now(), **values)
+            if won:
+                tx.run("stop_trigger", id=execution_id, state=state)
             if won and route:
                 begin_routes(tx, execution_id, route)
             return bool(won)

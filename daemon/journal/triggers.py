@@ -1,7 +1,7 @@
 """Flows by revision, and how their triggers fare."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from tidewaiter.daemon.database import Database, Transaction
 from tidewaiter.daemon.records import TriggerKey, TriggerStatus, now
@@ -64,14 +64,49 @@ class Triggers:
         rows = await self._database.read(lambda tx: tx.all("trigger_status"))
         return {
             row["trigger_key"]: TriggerStatus(
-                row["trigger_key"], bool(row["paused"]), row["cause"], row["message"], row["hint"], row["since"]
+                trigger=row["trigger_key"],
+                paused=bool(row["paused"]),
+                cause=row["cause"],
+                message=row["message"],
+                hint=row["hint"],
+                since=row["since"],
+                stopped_by=row["stopped_by"],
             )
             for row in rows
         }
 
     async def pause(self, trigger: TriggerKey, *, paused: bool) -> None:
-        """Stop or resume looking for new objects; what is in custody goes on. Survives restarts."""
-        await self._database.write(lambda tx: tx.run("pause_trigger", trigger_key=str(trigger), paused=int(paused)))
+        """
+        Stop or resume a trigger; what is in custody goes on. Survives restarts. A schedule that is resumed goes on
+        from now.
+        """
+
+        def work(tx: Transaction) -> None:
+            if not paused:
+                tx.run("renew_schedule", trigger_key=str(trigger), now=now())
+            tx.run("pause_trigger", trigger_key=str(trigger), paused=int(paused))
+
+        await self._database.write(work)
+
+    async def paused(self, trigger: TriggerKey) -> bool:
+        """Whether *trigger* is paused."""
+        row = await self._database.read(lambda tx: tx.one("trigger_standing", trigger_key=str(trigger)))
+        return bool(row and row["paused"])
+
+    async def order_stops(self, states: Mapping[TriggerKey, Sequence[str]]) -> None:
+        """
+        Say which triggers are to be paused when an execution of theirs ends in one of some states, and no others. It
+        happens with that end; the same orders again cost nothing.
+        """
+        wanted = {str(trigger): f" {' '.join(names)} " for trigger, names in states.items() if names}
+
+        def work(tx: Transaction) -> None:
+            known = {row["trigger_key"]: row["stop_after"] for row in tx.all("stop_orders")}
+            for trigger in wanted.keys() | known.keys():
+                if wanted.get(trigger) != known.get(trigger):
+                    tx.run("order_stop", trigger_key=trigger, stop_after=wanted.get(trigger, ""))
+
+        await self._database.write(work)
 
     async def begin(self, trigger: TriggerKey) -> None:
         """Note that the first look of a trigger is over; only the first call counts."""

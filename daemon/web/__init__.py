@@ -1,1 +1,1 @@
-"""The API over HTTP: all of it on the control socket, health alone on a TCP address."""
+"""The API over HTTP: all of it on the control socket; health and webhooks alone on a TCP address."""

@@ -3,7 +3,7 @@
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -57,10 +57,12 @@ def _socket_at(path: Path) -> Iterator[socket.socket]:
 
 
 @asynccontextmanager
-async def health(address: str, ready: Callable[[], Awaitable[str | None]]) -> AsyncIterator[None]:
+async def public(
+    address: str, ready: Callable[[], Awaitable[str | None]], routes: Iterable[web.RouteDef] = (), body: int = 1024
+) -> AsyncIterator[None]:
     """
-    Serve ``/healthz`` and ``/readyz`` on *address* (``HOST:PORT``) while the context lasts. *ready* gives None, or
-    why not.
+    Serve ``/healthz`` and ``/readyz``, and *routes* for requests of up to *body* bytes, on *address* (``HOST:PORT``)
+    while the context lasts. *ready* gives None, or why not.
 
     Raises:
         TidewaiterError: the address cannot be used.
@@ -73,7 +75,8 @@ async def health(address: str, ready: Callable[[], Awaitable[str | None]]) -> As
         reason = await ready()
         return web.Response(text="ready\n" if reason is None else f"{reason}\n", status=200 if reason is None else 503)
 
-    app = web.Application(client_max_size=1024)
+    app = web.Application(client_max_size=body)
+    app.router.add_routes(routes)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     host, _, port = address.rpartition(":")

@@ -91,15 +91,10 @@ def test_counts_are_positive(name: str, value: int) -> None:
     assert refused(**{name: value}).startswith(name)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("conditions", [{"type": "io.kestra.plugin.core.condition.Weekend"}]),
-    ],
-)
-def test_what_is_not_there_yet_is_refused(name: str, value: Any) -> None:
-    """A property of Kestra without effect here is never ignored silently."""
-    assert refused(**{name: value}).startswith(f"{name} is not supported yet: ")
+def test_conditions_that_make_no_sense_are_refused() -> None:
+    """There is no execution of another flow that a bucket trigger could look at."""
+    condition = {"type": "io.kestra.plugin.core.condition.ExecutionStatus", "in": ["SUCCESS"]}
+    assert "ExecutionStatus looks at an execution" in refused(conditions=[condition])
 
 
 @pytest.mark.parametrize(

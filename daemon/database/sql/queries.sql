@@ -141,9 +141,9 @@ FROM detection WHERE batch_id = :batch_id;
 
 -- name: insert_execution
 INSERT INTO execution (id, batch_id, namespace, flow_id, flow_revision, trigger_key, trigger_type, state, held, created_at, original_id,
-                       inputs, labels, variables, parent_id)
+                       inputs, labels, variables, parent_id, depth)
 VALUES (:id, :batch_id, :namespace, :flow_id, :flow_revision, :trigger_key, :trigger_type, 'CREATED', :held, :created_at, :original_id,
-        :inputs, :labels, :variables, :parent_id)
+        :inputs, :labels, :variables, :parent_id, COALESCE((SELECT p.depth FROM execution p WHERE p.id = :parent_id), 0))
 ON CONFLICT DO NOTHING;
 
 -- name: release_execution
@@ -288,7 +288,7 @@ SELECT paused, begun_at FROM trigger_status WHERE trigger_key = :trigger_key;
 
 -- name: pause_trigger
 INSERT INTO trigger_status (trigger_key, paused) VALUES (:trigger_key, :paused)
-ON CONFLICT (trigger_key) DO UPDATE SET paused = excluded.paused;
+ON CONFLICT (trigger_key) DO UPDATE SET paused = excluded.paused, stopped_by = NULL;
 
 -- name: report_trigger
 INSERT INTO trigger_status (trigger_key, cause, message, hint, since) VALUES (:trigger_key, :cause, :message, :hint, :since)

@@ -1,0 +1,70 @@
+"""The trigger that starts executions at given times: `core.trigger.Schedule`."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AliasChoices, Field, model_validator
+
+from tidewaiter.config.fields import PositiveDuration, Text
+from tidewaiter.config.spec import Dynamic, Spec, misfit
+from tidewaiter.triggers.conditional import ConditionalTrigger
+from tidewaiter.triggers.conditions import Conditions, MomentText, moment
+from tidewaiter.triggers.cron import Cron, parse_cron
+from tidewaiter.triggers.windows import ZoneName, zone_of
+
+Recovery = Literal["ALL", "LAST", "NONE"]
+
+
+class Backfill(Spec):
+    """Where a new schedule begins, if not now (Kestra before 0.15)."""
+
+    start: Dynamic[MomentText]
+
+
+class Schedule(ConditionalTrigger):
+    """
+    Starts an execution at each date of *cron* (`triggers.cron`) in *timezone*, UTC without one.
+
+    *recover_missed_schedules* says what becomes of dates that went by while no daemon ran: each is made up for, only
+    the last one, or none. A date that is later than *late_maximum_delay* is left out. Dates on which a condition does
+    not hold are none.
+    """
+
+    NAMES: ClassVar[tuple[str, ...]] = (
+        "io.kestra.plugin.core.trigger.Schedule",
+        "io.kestra.core.models.triggers.types.Schedule",
+    )
+
+    cron: Text
+    with_seconds: bool = False
+    timezone: ZoneName | None = None
+    late_maximum_delay: PositiveDuration | None = None
+    recover_missed_schedules: Recovery = "ALL"
+    backfill: Backfill | None = None
+    conditions: Annotated[Conditions, Field(validation_alias=AliasChoices("conditions", "scheduleConditions"))] = ()
+
+    @model_validator(mode="after")
+    def _due_at_times(self) -> Self:
+        try:
+            self.dates()
+        except ValueError as error:
+            raise misfit("cron", str(error), "for example '0 6 * * MON-FRI': at six from Monday to Friday") from error
+        return self
+
+    def dates(self) -> Cron:
+        """What *cron* says."""
+        return parse_cron(self.cron, seconds=self.with_seconds)
+
+    @property
+    def definition(self) -> str:
+        """Says which dates there are: with another one, a schedule begins anew."""
+        return f"{self.cron} {self.timezone or 'UTC'}"
+
+    @property
+    def begin(self) -> datetime | None:
+        """The moment after which a new schedule has dates, None for the present; only for a spec without templates."""
+        if self.backfill is None:
+            return None
+        start = moment(self.backfill.start)
+        unzoned = datetime.fromisoformat(self.backfill.start.strip()).tzinfo is None
+        return (start.replace(tzinfo=zone_of(self.timezone)) if unzoned else start) - timedelta(microseconds=1)
