@@ -63,9 +63,10 @@ class Spec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_ignored(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and not cls.IGNORED.keys().isdisjoint(value):
-            return {name: item for name, item in value.items() if name not in cls.IGNORED}
-        return value
+        """Leave out what has no effect here, and what is written as ``null``: it counts as not written."""
+        if not isinstance(value, Mapping):
+            return value
+        return {name: item for name, item in value.items() if item is not None and name not in cls.IGNORED}
 
 
 def misfit(name: str, problem: str, hint: str) -> PydanticCustomError:

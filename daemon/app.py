@@ -27,9 +27,9 @@ from tidewaiter.daemon.probes import Probes
 from tidewaiter.daemon.records import Execution, TriggerKey
 from tidewaiter.daemon.retention import Retention
 from tidewaiter.daemon.router import Router
-from tidewaiter.daemon.run import Workplace
 from tidewaiter.daemon.scope import Host, environment_variables
 from tidewaiter.daemon.secrets import Secrets
+from tidewaiter.daemon.situation import Workplace
 from tidewaiter.daemon.storage import Storage, witness_of
 from tidewaiter.daemon.watch import Port
 from tidewaiter.daemon.web.server import control_socket, health

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 from tidewaiter.config.spec import TypedSpec
 
 Level = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]
-EndState = Literal["SUCCESS", "WARNING", "FAILED"]
+EndState = Literal["SUCCESS", "WARNING", "FAILED", "CANCELLED", "SKIPPED"]
 
 
 class Log(Protocol):
@@ -84,11 +84,15 @@ class TaskContext:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a task run ended. *outputs* is JSON-like data, kept on failure, too; *error* says why it failed or warns."""
+    """
+    How a task run ended. *outputs* is JSON-like data, kept on failure, too; *error* says why it failed or warns;
+    *labels* are what the execution is to be labelled with.
+    """
 
     state: EndState = "SUCCESS"
     outputs: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class RunTask(Protocol):

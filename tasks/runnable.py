@@ -32,6 +32,11 @@ RUNNABLE_SPECS = tuple(kind.spec for kind in RUNNABLE)
 """Their specs."""
 
 
+def is_runnable(spec: TaskSpec) -> bool:
+    """Tell whether *spec* does work itself."""
+    return type(spec) in _BY_SPEC
+
+
 def task_type(spec: TaskSpec) -> TaskType:
     """
     Give the task type that does *spec*.

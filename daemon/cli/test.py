@@ -27,7 +27,8 @@ from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.journal.claims import Arrival, Claim, Source
 from tidewaiter.daemon.logs import set_up
 from tidewaiter.daemon.records import Detection, Execution, TriggerKey
-from tidewaiter.daemon.run import Run, Workplace
+from tidewaiter.daemon.run import Run
+from tidewaiter.daemon.situation import Workplace
 from tidewaiter.triggers.bucket import S3Object
 from tidewaiter.triggers.keynames import KeyNames
 from tidewaiter.triggers.s3 import BucketTrigger
