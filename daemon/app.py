@@ -124,7 +124,9 @@ class App:
         self._start_retention(stack, place)
         self._start_orphans(stack, clients)
         intakes = self._intakes
-        control = Control(self._journal, self._executor_loop.wake, intakes.poll, self._router_loop.wake)
+        control = Control(
+            self._journal, self._executor_loop.wake, intakes.poll, self._router_loop.wake, place.signals.tell
+        )
         preview = Preview(port, intakes.watches)
         operations = Operations(
             self._journal, control, intakes.facts, daemon=True, rejected=intakes.rejected, preview=preview
@@ -144,6 +146,7 @@ class App:
             on_end=self._ended,
             crashed=self._crashed,
         )
+        place.signals.launched = self._executor_loop.wake
         # Before the first step: what it starts must not be taken for the leftovers of a crash.
         if recovered := await self._executor.recover():
             _log.warning("executions_recovered", executions=recovered)

@@ -54,6 +54,13 @@ class Progress:
         if run.state.ended:
             self.ended[run.task_path] = run
 
+    def failed_inside(self, path: str) -> bool:
+        """Whether a task inside the one at *path* has failed or warned, and said so itself."""
+        states = {TaskRunState.FAILED, TaskRunState.WARNING}
+        return any(
+            run.state in states and inside.startswith((f"{path}/", f"{path}[")) for inside, run in self.ended.items()
+        )
+
     def attempts(self, path: str) -> int:
         """How often the task at *path* was begun."""
         return max((run.attempt for run in self._attempts.get(path, ())), default=0)

@@ -82,6 +82,8 @@ def _trigger_variables(execution: Execution, objects: Sequence[Detection]) -> di
     """Give ``trigger``; a run by hand without objects has none, as in Kestra (kestra.md §1.12)."""
     found = trigger_objects(objects)
     context = {"id": execution.trigger_id, "type": execution.trigger_type}
+    if execution.variables is not None:
+        return {"trigger": {"_context": context, **execution.variables}}
     return {"trigger": {"_context": context, "objects": found}} if found else {}
 
 

@@ -135,7 +135,8 @@ class TaskRuns:
             _log.exception("task_crashed")
             log("ERROR", f"unexpected {type(error).__name__}: {error}")
             return Result("FAILED", error=f"unexpected {type(error).__name__}: {error}")
-        if result.error and result.state not in {"SUCCESS", "SKIPPED"}:
+        told = not is_runnable(task) and self.situation.progress.failed_inside(run.task_path)
+        if result.error and result.state not in {"SUCCESS", "SKIPPED"} and not told:
             log("ERROR" if result.state == "FAILED" else "WARN", result.error)
         return result
 
