@@ -38,7 +38,7 @@ from tidewaiter.daemon.records import (
     now,
     timestamp,
 )
-from tidewaiter.daemon.scope import Host, execution_variables, nested, task_scope
+from tidewaiter.daemon.scope import Host, ScopedRendering, execution_variables, nested, task_scope
 from tidewaiter.daemon.storage import ExecutionFiles, Storage
 from tidewaiter.tasks.context import GitSettings, Level, Result, RunnerSettings, TaskContext
 from tidewaiter.tasks.process import kill_survivors
@@ -220,7 +220,7 @@ class Run:
 
     async def _runnable(self, task: TaskSpec, run: TaskRun, log: "_TaskLog", directory: Path | None) -> Result:
         workdir = directory or self._folder / run.id
-        context = await self._context(run, log, workdir)
+        context = await self._context(task, run, log, workdir)
         try:
             spec = self._concrete(task, run, context)
             return await _within(spec.timeout, task_type(spec).run(spec, context))
@@ -242,7 +242,7 @@ class Run:
                     "FAILED", error="the working directory was lost while the daemon was down; replay the execution"
                 )
             await asyncio.to_thread(_remove, [workdir])
-        context = await self._context(run, log, workdir)
+        context = await self._context(task, run, log, workdir)
         if not usable:
             await enter(self._concrete(task, run, context, only=("input_files", "namespace_files")), context)
             entered.write_text(boot)
@@ -251,7 +251,7 @@ class Run:
         outputs = await leave(self._concrete(task, run, context, only=("output_files",)), context)
         return Result(result.state, outputs, result.error)
 
-    async def _context(self, run: TaskRun, log: "_TaskLog", workdir: Path) -> TaskContext:
+    async def _context(self, task: TaskSpec, run: TaskRun, log: "_TaskLog", workdir: Path) -> TaskContext:
         scratch = self._folder / f"{run.id}.home"
         for folder in (workdir, scratch):
             await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True, mode=0o700)
@@ -261,6 +261,7 @@ class Run:
             workdir=workdir,
             scratch=scratch,
             cache=self.place.cache,
+            rendering=ScopedRendering(self.place.expressions, self._scope(task, run, workdir)),
             log=log,
             files=ExecutionFiles.of(self.place.storage, self.execution, run.task_path, run.id),
             environment=self._environment(run),
@@ -281,10 +282,12 @@ class Run:
         }
 
     def _concrete(self, task: Any, run: TaskRun, context: TaskContext, only: Sequence[str] | None = None) -> Any:
-        files = ExecutionFiles.of(self.place.storage, self.execution, run.task_path, run.id)
-        directories = (context.workdir, output_dir(context.workdir))
-        scope = task_scope(self._variables, task, run, directories, files.path, self.place.host)
+        scope = self._scope(task, run, context.workdir)
         return concrete(task, lambda source: self.place.expressions.render(source, scope), only)
+
+    def _scope(self, task: TaskSpec, run: TaskRun, workdir: Path) -> Scope:
+        files = ExecutionFiles.of(self.place.storage, self.execution, run.task_path, run.id)
+        return task_scope(self._variables, task, run, (workdir, output_dir(workdir)), files.path, self.place.host)
 
     def _with_outputs(self, result: Result) -> Result:
         """Render the flow's outputs; a flow whose outputs cannot be rendered has failed."""

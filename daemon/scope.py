@@ -6,6 +6,7 @@ asked.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tidewaiter.config.errors import ExpressionError, TaskError
@@ -28,6 +29,25 @@ class Host:
     secrets: Secrets
     envs: Mapping[str, str]
     namespace_files: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScopedRendering:
+    """The expressions of one task, for the task itself (`tidewaiter.tasks.context.Rendering`)."""
+
+    expressions: Expressions
+    scope: Scope
+
+    def render(self, source: str, more: Mapping[str, Any] = MappingProxyType({})) -> str:
+        """See `Rendering.render`."""
+        return self.expressions.render(source, self._with(more))
+
+    def evaluate(self, source: str, more: Mapping[str, Any] = MappingProxyType({})) -> Any:
+        """See `Rendering.evaluate`."""
+        return self.expressions.evaluate(source, self._with(more))
+
+    def _with(self, more: Mapping[str, Any]) -> Scope:
+        return Scope({**self.scope.variables, **more}, self.scope.functions) if more else self.scope
 
 
 def environment_variables(environment: Mapping[str, str]) -> dict[str, str]:

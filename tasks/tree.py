@@ -10,6 +10,7 @@ from tidewaiter.config.flow import TaskSpec
 from tidewaiter.config.spec import OneOf
 from tidewaiter.tasks import legacy, script
 from tidewaiter.tasks.context import TaskContext, TaskType
+from tidewaiter.tasks.execution import Assert, Fail, Labels, Sleep, run_assert, run_fail, run_labels, run_sleep
 from tidewaiter.tasks.files import (
     InputFiles,
     LocalFiles,
@@ -21,12 +22,17 @@ from tidewaiter.tasks.files import (
     run_local_files,
 )
 from tidewaiter.tasks.git import Clone, run_clone
-from tidewaiter.tasks.log import Echo, Log, Return, run_echo, run_log, run_return
+from tidewaiter.tasks.log import Echo, Log, OutputValues, Return, run_echo, run_log, run_output_values, run_return
 
 RUNNABLE: tuple[TaskType, ...] = (
     TaskType(Log, run_log),
     TaskType(Return, run_return),
     TaskType(Echo, run_echo),
+    TaskType(OutputValues, run_output_values),
+    TaskType(Fail, run_fail),
+    TaskType(Assert, run_assert),
+    TaskType(Labels, run_labels),
+    TaskType(Sleep, run_sleep),
     TaskType(LocalFiles, run_local_files),
     TaskType(Clone, run_clone),
     TaskType(script.Commands, script.run),
