@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tidewaiter.config.flow import TaskSpec
 from tidewaiter.config.spec import OneOf
-from tidewaiter.tasks import legacy, script
+from tidewaiter.tasks import legacy, script, storage
 from tidewaiter.tasks.context import TaskContext, TaskType
 from tidewaiter.tasks.execution import Assert, Fail, Labels, Sleep, run_assert, run_fail, run_labels, run_sleep
 from tidewaiter.tasks.files import (
@@ -22,7 +22,9 @@ from tidewaiter.tasks.files import (
     run_local_files,
 )
 from tidewaiter.tasks.git import Clone, run_clone
+from tidewaiter.tasks.items import DeduplicateItems, FilterItems, run_deduplicate_items, run_filter_items
 from tidewaiter.tasks.log import Echo, Log, OutputValues, Return, run_echo, run_log, run_output_values, run_return
+from tidewaiter.tasks.split import Split, run_split
 
 RUNNABLE: tuple[TaskType, ...] = (
     TaskType(Log, run_log),
@@ -34,6 +36,14 @@ RUNNABLE: tuple[TaskType, ...] = (
     TaskType(Labels, run_labels),
     TaskType(Sleep, run_sleep),
     TaskType(LocalFiles, run_local_files),
+    TaskType(storage.Write, storage.run_write),
+    TaskType(storage.Concat, storage.run_concat),
+    TaskType(storage.Size, storage.run_size),
+    TaskType(storage.Delete, storage.run_delete),
+    TaskType(storage.Reverse, storage.run_reverse),
+    TaskType(Split, run_split),
+    TaskType(DeduplicateItems, run_deduplicate_items),
+    TaskType(FilterItems, run_filter_items),
     TaskType(Clone, run_clone),
     TaskType(script.Commands, script.run),
     TaskType(script.Script, script.run),
