@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import MutableMapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
@@ -51,7 +51,7 @@ def workplace(settings: Settings, journal: Journal, host: Host, expressions: Exp
         journal=journal,
         storage=Storage(state / "storage"),
         expressions=expressions,
-        host=host,
+        host=replace(host, kv=journal.kv),
         work=state / "work",
         cache=state / "cache",
         runners=RunnerSettings(
@@ -195,7 +195,7 @@ class App:
             journal=self._journal,
             storage=place.storage,
             expressions=self.expressions,
-            host=self.host,
+            host=place.host,
             connect=connect,
             probes=Probes(self.settings.scratch_prefix),
             transfers=self.settings.limits.transfers,

@@ -26,6 +26,7 @@ from tidewaiter.config.spec import concrete
 from tidewaiter.daemon.database import DatabaseError
 from tidewaiter.daemon.flows import AnyFlow
 from tidewaiter.daemon.journal import Journal
+from tidewaiter.daemon.journal.kv import ScopedKeyValues
 from tidewaiter.daemon.journal.patience import until_recorded
 from tidewaiter.daemon.records import (
     Detection,
@@ -131,7 +132,7 @@ class Run:
     def _labelled(self) -> Result | None:
         """Render the labels, the trigger's before the flow's (kestra.md §1.3); gives a result only when that fails."""
         labels = {**self.flow.labels, **(self._trigger.labels if self._trigger else {})}
-        scope = Scope(self._variables, {"secret": self.place.host.secrets.get})
+        scope = Scope(self._variables, self.place.host.functions(self.flow.namespace))
         try:
             rendered = {name: self.place.expressions.render(text, scope) for name, text in labels.items()}
         except TidewaiterError as error:
@@ -261,6 +262,7 @@ class Run:
             workdir=workdir,
             scratch=scratch,
             cache=self.place.cache,
+            kv=ScopedKeyValues(self.place.journal.kv, self.flow.namespace),
             rendering=ScopedRendering(self.place.expressions, self._scope(task, run, workdir)),
             log=log,
             files=ExecutionFiles.of(self.place.storage, self.execution, run.task_path, run.id),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
@@ -57,6 +58,39 @@ class Files(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class KeyValue:
+    """A value in a key/value store, as JSON-like data. It vanishes when it *expires*; without that it stays."""
+
+    value: Any
+    description: str | None = None
+    expires: datetime | None = None
+
+
+class KeyValues(Protocol):
+    """
+    The key/value stores of namespaces (Kestra's documentation, "KV Store"). A task may name any namespace; None is that
+    of its flow.
+    """
+
+    def find(self, key: str, namespace: str | None = None) -> KeyValue | None:
+        """Give what *key* has; where no namespace is named, the flow's namespace and those above it are looked at."""
+
+    def keys(self, namespace: str | None = None) -> list[str]:
+        """Give the keys there are, sorted."""
+
+    async def set(self, key: str, value: KeyValue, namespace: str | None = None, *, overwrite: bool = True) -> bool:
+        """
+        Set *key* durably; tells whether that was done: without *overwrite* a key that is there stays as it is.
+
+        Raises:
+            TaskError: the value is no JSON, or too big.
+        """
+
+    async def delete(self, key: str, namespace: str | None = None) -> bool:
+        """Remove *key*; tells whether it was there. Idempotent."""
+
+
 class Rendering(Protocol):
     """
     Renders the expressions that a task evaluates itself: for each of many items, or to go on when one fails.
@@ -105,6 +139,7 @@ class TaskContext:
     scratch: Path
     cache: Path
     files: Files
+    kv: KeyValues
     rendering: Rendering
     log: Log
     environment: Mapping[str, str]

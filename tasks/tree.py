@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tidewaiter.config.flow import TaskSpec
 from tidewaiter.config.spec import OneOf
-from tidewaiter.tasks import legacy, script, storage
+from tidewaiter.tasks import kv, legacy, script, storage
 from tidewaiter.tasks.context import TaskContext, TaskType
 from tidewaiter.tasks.execution import Assert, Fail, Labels, Sleep, run_assert, run_fail, run_labels, run_sleep
 from tidewaiter.tasks.files import (
@@ -44,6 +44,10 @@ RUNNABLE: tuple[TaskType, ...] = (
     TaskType(Split, run_split),
     TaskType(DeduplicateItems, run_deduplicate_items),
     TaskType(FilterItems, run_filter_items),
+    TaskType(kv.Set, kv.run_set),
+    TaskType(kv.Get, kv.run_get),
+    TaskType(kv.Delete, kv.run_delete),
+    TaskType(kv.GetKeys, kv.run_get_keys),
     TaskType(Clone, run_clone),
     TaskType(script.Commands, script.run),
     TaskType(script.Script, script.run),

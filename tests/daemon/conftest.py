@@ -53,7 +53,7 @@ def expressions() -> Expressions:
 @pytest.fixture
 def workshop(tmp_path: Path, journal: Journal, expressions: Expressions) -> Workshop:
     """A place to run flows in, with the secret TOKEN."""
-    host = Host(Secrets({"TOKEN": "s3cr3t-t0k3n"}), {"home": "harbour"})
+    host = Host(Secrets({"TOKEN": "s3cr3t-t0k3n"}), {"home": "harbour"}, kv=journal.kv)
     place = Workplace(
         journal=journal,
         storage=Storage(tmp_path / "state" / "storage"),

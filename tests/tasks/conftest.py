@@ -113,6 +113,7 @@ def _make_context(tmp_path: Path, files: DirectoryFiles, values: Values, log: Me
             "scratch": tmp_path / "scratch",
             "cache": tmp_path / "cache",
             "files": files,
+            "kv": None,
             "rendering": values,
             "log": log,
             "environment": {"EXECUTION_ID": "e1"},
