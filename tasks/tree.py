@@ -22,6 +22,7 @@ from tidewaiter.tasks.files import (
     run_local_files,
 )
 from tidewaiter.tasks.git import Clone, run_clone
+from tidewaiter.tasks.http import Download, Request, run_download, run_request
 from tidewaiter.tasks.items import DeduplicateItems, FilterItems, run_deduplicate_items, run_filter_items
 from tidewaiter.tasks.log import Echo, Log, OutputValues, Return, run_echo, run_log, run_output_values, run_return
 from tidewaiter.tasks.split import Split, run_split
@@ -44,6 +45,8 @@ RUNNABLE: tuple[TaskType, ...] = (
     TaskType(Split, run_split),
     TaskType(DeduplicateItems, run_deduplicate_items),
     TaskType(FilterItems, run_filter_items),
+    TaskType(Request, run_request),
+    TaskType(Download, run_download),
     TaskType(kv.Set, kv.run_set),
     TaskType(kv.Get, kv.run_get),
     TaskType(kv.Delete, kv.run_delete),
