@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws.address import quoted
 from tidewaiter.triggers.aws.bodies import chunks, content
 from tidewaiter.triggers.aws.errors import Call, s3_name, translated
@@ -32,7 +33,6 @@ from tidewaiter.triggers.bucket import (
     BucketError,
     BucketUnavailableError,
     Capabilities,
-    Connection,
     DestinationExistsError,
     Head,
     Marking,

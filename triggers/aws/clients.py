@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Self
 import aiohttp
 from yarl import URL
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws.address import Addresses
 from tidewaiter.triggers.aws.bucket import S3Bucket
 from tidewaiter.triggers.aws.errors import Call, no_credentials, tls_failed, translated
 from tidewaiter.triggers.aws.proxies import Proxies
 from tidewaiter.triggers.aws.signature import Keys
 from tidewaiter.triggers.aws.wire import KeySource, Wire, open_session
-from tidewaiter.triggers.bucket import Bucket, Connection
+from tidewaiter.triggers.bucket import Bucket
 
 if TYPE_CHECKING:
     from tidewaiter.triggers.aws.chain import Chain
