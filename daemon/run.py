@@ -42,6 +42,7 @@ from tidewaiter.daemon.records import (
 from tidewaiter.daemon.scope import Host, ScopedRendering, execution_variables, nested, task_scope
 from tidewaiter.daemon.storage import ExecutionFiles, Storage
 from tidewaiter.tasks.context import GitSettings, Level, Result, RunnerSettings, TaskContext
+from tidewaiter.tasks.objectstore import ObjectStores
 from tidewaiter.tasks.process import kill_survivors
 from tidewaiter.tasks.script import output_dir
 from tidewaiter.tasks.tree import WorkingDirectory, enter, leave, task_type
@@ -66,6 +67,7 @@ class Workplace:
     cache: Path
     runners: RunnerSettings
     git: GitSettings
+    stores: ObjectStores
     log_lines: int = 100_000
     retry: Retry = field(default_factory=Retry)
 
@@ -262,6 +264,7 @@ class Run:
             workdir=workdir,
             scratch=scratch,
             cache=self.place.cache,
+            stores=self.place.stores,
             kv=ScopedKeyValues(self.place.journal.kv, self.flow.namespace),
             rendering=ScopedRendering(self.place.expressions, self._scope(task, run, workdir)),
             log=log,

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from tidewaiter.config.spec import TypedSpec
+from tidewaiter.tasks.objectstore import ObjectStores
 
 Level = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]
 EndState = Literal["SUCCESS", "WARNING", "FAILED"]
@@ -140,6 +141,7 @@ class TaskContext:
     cache: Path
     files: Files
     kv: KeyValues
+    stores: ObjectStores
     rendering: Rendering
     log: Log
     environment: Mapping[str, str]

@@ -25,6 +25,7 @@ from tidewaiter.tasks.git import Clone, run_clone
 from tidewaiter.tasks.http import Download, Request, run_download, run_request
 from tidewaiter.tasks.items import DeduplicateItems, FilterItems, run_deduplicate_items, run_filter_items
 from tidewaiter.tasks.log import Echo, Log, OutputValues, Return, run_echo, run_log, run_output_values, run_return
+from tidewaiter.tasks.s3 import S3
 from tidewaiter.tasks.split import Split, run_split
 
 RUNNABLE: tuple[TaskType, ...] = (
@@ -60,6 +61,7 @@ RUNNABLE: tuple[TaskType, ...] = (
     TaskType(legacy.Bash, legacy.run_bash),
     TaskType(legacy.Python, legacy.run_python),
     TaskType(legacy.Node, legacy.run_node),
+    *S3,
 )
 """Every task type that does work itself."""
 

@@ -114,6 +114,7 @@ def _make_context(tmp_path: Path, files: DirectoryFiles, values: Values, log: Me
             "cache": tmp_path / "cache",
             "files": files,
             "kv": None,
+            "stores": None,
             "rendering": values,
             "log": log,
             "environment": {"EXECUTION_ID": "e1"},
