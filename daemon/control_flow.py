@@ -227,8 +227,8 @@ class ControlFlow:
                 )
             await asyncio.to_thread(remove, [workdir])
         await make_folders(workdir, situation.scratch(run))
-        context = situation.context(run, visit.log, workdir)
         scope = situation.scope(task, run, visit.outside, workdir)
+        context = situation.context(run, visit.log, workdir, scope)
         if not usable:
             await enter(situation.concrete(task, scope, only=("input_files", "namespace_files")), context)
             entered.write_text(boot)

@@ -6,6 +6,7 @@ asked.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tidewaiter.config.errors import ExpressionError, TaskError
@@ -13,6 +14,7 @@ from tidewaiter.config.expression import Expressions, Scope
 from tidewaiter.config.flow import TaskSpec, TriggerSpec
 from tidewaiter.config.spec import concrete
 from tidewaiter.daemon.flows import AnyFlow
+from tidewaiter.daemon.journal.kv import KeyValues, ScopedKeyValues
 from tidewaiter.daemon.records import Detection, Execution, TaskRun
 from tidewaiter.daemon.secrets import Secrets
 from tidewaiter.triggers.s3 import BucketTrigger
@@ -23,11 +25,36 @@ _ENVIRONMENT = ("KESTRA_", "ENV_")
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the machine lends to expressions: secrets, ``envs`` and namespace files."""
+    """What the machine lends to expressions: secrets, ``envs``, namespace files and the key/value stores."""
 
     secrets: Secrets
     envs: Mapping[str, str]
     namespace_files: Path | None = None
+    kv: KeyValues | None = None
+
+    def functions(self, namespace: str) -> dict[str, Callable[..., Any]]:
+        """Give the functions that every expression of a flow in *namespace* may call."""
+        values = {"kv": ScopedKeyValues(self.kv, namespace).function} if self.kv else {}
+        return {"secret": self.secrets.get, **values}
+
+
+@dataclass(frozen=True, slots=True)
+class ScopedRendering:
+    """The expressions of one task, for the task itself (`tidewaiter.tasks.context.Rendering`)."""
+
+    expressions: Expressions
+    scope: Scope
+
+    def render(self, source: str, more: Mapping[str, Any] = MappingProxyType({})) -> str:
+        """See `Rendering.render`."""
+        return self.expressions.render(source, self._with(more))
+
+    def evaluate(self, source: str, more: Mapping[str, Any] = MappingProxyType({})) -> Any:
+        """See `Rendering.evaluate`."""
+        return self.expressions.evaluate(source, self._with(more))
+
+    def _with(self, more: Mapping[str, Any]) -> Scope:
+        return Scope({**self.scope.variables, **more}, self.scope.functions) if more else self.scope
 
 
 def environment_variables(environment: Mapping[str, str]) -> dict[str, str]:
@@ -43,7 +70,7 @@ def environment_variables(environment: Mapping[str, str]) -> dict[str, str]:
 def trigger_scope(flow: AnyFlow, revision: int, trigger: TriggerSpec, host: Host) -> Scope:
     """Give what the properties of a trigger see; there is no execution yet (kestra.md §1.1)."""
     variables = {**flow_variables(flow, revision, host), "trigger": {"id": trigger.id, "type": trigger.type}}
-    return Scope(variables, {"secret": host.secrets.get})
+    return Scope(variables, host.functions(flow.namespace))
 
 
 def object_scope(scope: Scope, item: Mapping[str, Any]) -> Scope:
@@ -129,9 +156,10 @@ def task_scope(
     directory, *read* opens internal files.
     """
     workdir, outputs = directories
+    namespace = variables["flow"]["namespace"]
     functions = {
-        "secret": host.secrets.get,
-        "read": lambda source: _read(source, read, host, variables["flow"]["namespace"]),
+        **host.functions(namespace),
+        "read": lambda source: _read(source, read, host, namespace),
         "fileSize": lambda source: _stored(source, read).stat().st_size,
         "isFileEmpty": lambda source: _stored(source, read).stat().st_size == 0,
     }

@@ -13,14 +13,16 @@ from tidewaiter.config.spec import concrete
 from tidewaiter.daemon.branch import Branch
 from tidewaiter.daemon.flows import AnyFlow
 from tidewaiter.daemon.journal import Journal
+from tidewaiter.daemon.journal.kv import ScopedKeyValues
 from tidewaiter.daemon.progress import Progress, note_outputs
 from tidewaiter.daemon.records import Execution, LogLine, TaskRun, TaskRunState, now
 from tidewaiter.daemon.rest import Rest
-from tidewaiter.daemon.scope import Host, task_scope
+from tidewaiter.daemon.scope import Host, ScopedRendering, task_scope
 from tidewaiter.daemon.signals import Signals
 from tidewaiter.daemon.storage import ExecutionFiles, Storage
 from tidewaiter.daemon.tasklog import TaskLog
 from tidewaiter.tasks.context import GitSettings, RunnerSettings, TaskContext
+from tidewaiter.tasks.objectstore import ObjectStores
 from tidewaiter.tasks.script import output_dir
 
 
@@ -36,6 +38,7 @@ class Workplace:
     cache: Path
     runners: RunnerSettings
     git: GitSettings
+    stores: ObjectStores
     log_lines: int = 100_000
     retry: Retry = field(default_factory=Retry)
     signals: Signals = field(default_factory=Signals)
@@ -105,14 +108,17 @@ class Situation:
         """Render the properties of *task*, or *only* some. Raises as `tidewaiter.config.spec.concrete`."""
         return concrete(task, lambda source: self.place.expressions.render(source, scope), only)
 
-    def context(self, run: TaskRun, log: TaskLog, workdir: Path) -> TaskContext:
-        """Give what a task may touch; its folders exist already."""
+    def context(self, run: TaskRun, log: TaskLog, workdir: Path, scope: Scope) -> TaskContext:
+        """Give what a task may touch; its folders exist already. *scope* is what its expressions see."""
         namespace_files = self.place.host.namespace_files
         return TaskContext(
             task_run_id=run.id,
             workdir=workdir,
             scratch=self.scratch(run),
             cache=self.place.cache,
+            stores=self.place.stores,
+            kv=ScopedKeyValues(self.place.journal.kv, self.flow.namespace),
+            rendering=ScopedRendering(self.place.expressions, scope),
             log=log,
             files=self.files(run),
             environment=self._environment(run),

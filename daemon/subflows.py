@@ -93,7 +93,7 @@ async def start_child(situation: Situation, child: Child, identifier: str, spec:
     await _check_depth(situation)
     place, parent = situation.place, situation.execution
     inputs = dict(spec.inputs or {})
-    scope = Scope(flow_variables(child.flow, child.revision, place.host), {"secret": place.host.secrets.get})
+    scope = Scope(flow_variables(child.flow, child.revision, place.host), place.host.functions(child.flow.namespace))
     typed_inputs(child.flow.inputs, inputs, lambda text: place.expressions.render(text, scope))
     variables = {
         "executionId": parent.id,

@@ -156,9 +156,10 @@ class TaskRuns:
         workdir = branch.directory or situation.folder / run.id
         scratch = situation.scratch(run)
         await make_folders(workdir, scratch)
-        context = situation.context(run, log, workdir)
+        scope = situation.scope(task, run, branch, workdir)
+        context = situation.context(run, log, workdir, scope)
         try:
-            spec = situation.concrete(task, situation.scope(task, run, branch, workdir))
+            spec = situation.concrete(task, scope)
             return await within(spec.timeout, task_type(spec).run(spec, context))
         finally:
             gone = [scratch] if branch.directory else [scratch, workdir]

@@ -32,6 +32,7 @@ from tidewaiter.daemon.logs import set_up
 from tidewaiter.daemon.records import Detection, Execution, ExecutionState, TriggerKey
 from tidewaiter.daemon.situation import Workplace
 from tidewaiter.tasks.tree import ForEachItem, Subflow
+from tidewaiter.triggers.aws import Clients
 from tidewaiter.triggers.bucket import S3Object
 from tidewaiter.triggers.keynames import KeyNames
 from tidewaiter.triggers.s3 import BucketTrigger
@@ -113,9 +114,10 @@ class _Trial:
         self._options = options
 
     async def carry_out(self, objects: list[tuple[Path, S3Object]], expressions: Expressions, host: Any) -> int:
-        async with database_at(self._settings.state_dir / "tidewaiter.db") as database:
+        clients = Clients(os.environ, self._settings.retry.read_timeout)
+        async with database_at(self._settings.state_dir / "tidewaiter.db") as database, clients:
             journal = await Journal.over(database)
-            place = workplace(self._settings, journal, host, expressions)
+            place = workplace(self._settings, journal, host, expressions, clients.plain)
             place.storage.open()
             execution = await self._arrive(objects, place)
             state = await self._follow(execution, place)
