@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import MutableMapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
@@ -28,15 +28,16 @@ from tidewaiter.daemon.probes import Probes
 from tidewaiter.daemon.records import Execution, TriggerKey
 from tidewaiter.daemon.retention import Retention
 from tidewaiter.daemon.router import Router
-from tidewaiter.daemon.run import Workplace
 from tidewaiter.daemon.scope import Host, environment_variables
 from tidewaiter.daemon.secrets import Secrets
+from tidewaiter.daemon.situation import Workplace
 from tidewaiter.daemon.starter import Starter
 from tidewaiter.daemon.storage import Storage, witness_of
 from tidewaiter.daemon.watch import Port
 from tidewaiter.daemon.web.server import control_socket, public
 from tidewaiter.daemon.web.webhook import WebhookRoutes
 from tidewaiter.tasks.context import GitSettings, RunnerSettings
+from tidewaiter.tasks.objectstore import ObjectStores
 from tidewaiter.triggers.aws import Clients
 from tidewaiter.triggers.bucket import Connect
 
@@ -47,20 +48,23 @@ _LOOK_SECONDS = 0.05
 _PATIENT_SIGNALS = 2
 
 
-def workplace(settings: Settings, journal: Journal, host: Host, expressions: Expressions) -> Workplace:
+def workplace(
+    settings: Settings, journal: Journal, host: Host, expressions: Expressions, stores: ObjectStores
+) -> Workplace:
     """Make what tasks work with from the operator's settings."""
     state = settings.state_dir.absolute()
     return Workplace(
         journal=journal,
         storage=Storage(state / "storage"),
         expressions=expressions,
-        host=host,
+        host=replace(host, kv=journal.kv),
         work=state / "work",
         cache=state / "cache",
         runners=RunnerSettings(
             settings.runners.docker, settings.runners.environment, settings.runners.kill_grace.total_seconds()
         ),
         git=GitSettings(settings.git.allowed_protocols, settings.git.config_file),
+        stores=stores,
         retry=settings.retry,
         log_lines=settings.limits.log_lines,
     )
@@ -69,7 +73,8 @@ def workplace(settings: Settings, journal: Journal, host: Host, expressions: Exp
 def make_host(settings: Settings, environment: MutableMapping[str, str]) -> Host:
     """Take secrets and ``envs`` from *environment*; the secrets are removed from it."""
     folders = [folder for folder in (settings.secrets.directory, systemd.credentials_folder(environment)) if folder]
-    return Host(Secrets.take(environment, folders), environment_variables(environment), settings.namespace_files)
+    secrets, envs = Secrets.take(environment, folders), environment_variables(environment)
+    return Host(secrets, envs, settings.namespace_files, globals=settings.globals)
 
 
 @dataclass
@@ -118,10 +123,10 @@ class App:
         state = settings.state_dir
         database = await stack.enter_async_context(database_at(state / "tidewaiter.db", witness_of(state / "storage")))
         self._journal = await Journal.over(database)
-        place = workplace(settings, self._journal, self.host, self.expressions)
+        clients = await stack.enter_async_context(Clients(os.environ, settings.retry.read_timeout))
+        place = workplace(settings, self._journal, self.host, self.expressions, clients.plain)
         place.storage.open()
         self._clock = await stack.enter_async_context(Clock())
-        clients = await stack.enter_async_context(Clients(os.environ, settings.retry.read_timeout))
         await self._start_executor(stack, place)
         port = self._port(place, clients)
         self._make_core(place)
@@ -130,7 +135,9 @@ class App:
         self._start_retention(stack, place)
         self._start_orphans(stack, clients)
         intakes = self._intakes
-        control = Control(self._journal, self._executor_loop.wake, self._poll, self._router_loop.wake)
+        control = Control(
+            self._journal, self._executor_loop.wake, self._poll, self._router_loop.wake, place.signals.tell
+        )
         preview = Preview(port, intakes.watches)
         operations = Operations(
             self._journal, control, self._facts, daemon=True, rejected=intakes.rejected, preview=preview
@@ -152,6 +159,7 @@ class App:
             on_end=self._ended,
             crashed=self._crashed,
         )
+        place.signals.launched = self._executor_loop.wake
         # Before the first step: what it starts must not be taken for the leftovers of a crash.
         if recovered := await self._executor.recover():
             _log.warning("executions_recovered", executions=recovered)
@@ -215,7 +223,7 @@ class App:
             journal=self._journal,
             storage=place.storage,
             expressions=self.expressions,
-            host=self.host,
+            host=place.host,
             connect=connect,
             probes=Probes(self.settings.scratch_prefix),
             transfers=self.settings.limits.transfers,

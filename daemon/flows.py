@@ -65,11 +65,6 @@ def bucket_triggers(flow: AnyFlow) -> list[BucketTrigger]:
     return [trigger for trigger in flow.triggers if isinstance(trigger, BucketTrigger)]
 
 
-def bucket_trigger(flow: AnyFlow, trigger_id: str) -> BucketTrigger | None:
-    """Give the trigger with that id if it watches a bucket."""
-    return next((trigger for trigger in bucket_triggers(flow) if trigger.id == trigger_id), None)
-
-
 def parse_flow(text: str, file: str, expressions: Expressions) -> AnyFlow:
     """
     Read one flow.

@@ -13,7 +13,7 @@ import structlog
 from tidewaiter.config.errors import ConfigError, Problem, TidewaiterError
 from tidewaiter.daemon.duty import AnyDuty, Duty
 from tidewaiter.daemon.facts import facts
-from tidewaiter.daemon.flows import AnyFlow, FlowFile, FlowSet, bucket_trigger, changed, load_flows, parse_flow
+from tidewaiter.daemon.flows import AnyFlow, FlowFile, FlowSet, bucket_triggers, changed, load_flows, parse_flow
 from tidewaiter.daemon.intake import Intake
 from tidewaiter.daemon.loop import Loop, Step
 from tidewaiter.daemon.operations import Facts
@@ -240,7 +240,7 @@ class Intakes:
         if source is None:
             return None
         flow = parse_flow(source, f"{key.flow_path} (revision {revision})", self.port.expressions)
-        spec = bucket_trigger(flow, key.trigger_id)
+        spec = next((trigger for trigger in bucket_triggers(flow) if trigger.id == key.trigger_id), None)
         return Watch(key, flow, revision, spec, looking=False) if spec else None
 
     def _serve(self, key: TriggerKey, watch: Watch) -> None:

@@ -24,6 +24,7 @@ SCHEME = "kestra://"
 FORGOTTEN = ".forgotten"
 """In the folder of an execution: its rows are being deleted, and the folder goes after them."""
 _SAFE_NAME = re.compile(r"[^A-Za-z0-9._+=@-]+")
+_UNSAFE_PATH = re.compile(r"[/\[\]]+")
 _SAFE_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")
 _URI = re.compile(r"kestra:///[A-Za-z0-9._+=@/-]+")
 
@@ -147,8 +148,8 @@ class ExecutionFiles:
     """
     Internal storage as one task run sees it (`tidewaiter.tasks.context.Files`).
 
-    It writes below its own task run and reads below *readable* folders: its execution's, and the original's if it is
-    a replay.
+    It writes below its own task run and reads below *readable* folders: its execution's, the original's if it is a
+    replay, and that of the execution it was started by, which may hand it files.
     """
 
     storage: Storage
@@ -162,7 +163,11 @@ class ExecutionFiles:
         readable = [own]
         if execution.original_id:
             readable.append(execution_folder(execution.namespace, execution.flow_id, execution.original_id))
-        return cls(storage, f"{own}/tasks/{task_path.replace('/', '.')}/{task_run_id}", tuple(readable))
+        if execution.started_by is not None:
+            readable.append(execution_folder(*execution.started_by))
+        # In a loop the path has brackets, which no URI has.
+        task = _UNSAFE_PATH.sub(".", task_path).strip(".")
+        return cls(storage, f"{own}/tasks/{task}/{task_run_id}", tuple(readable))
 
     def owns(self, text: str) -> bool:
         """See `Files.owns`."""
@@ -175,6 +180,13 @@ class ExecutionFiles:
         Raises:
             TaskError: it does not exist, or another execution made it.
         """
+        path = self._checked(uri)
+        if not path.is_file():
+            raise TaskError(f"there is no file '{uri}' in internal storage")
+        return path
+
+    def _checked(self, uri: str) -> Path:
+        """Give where *uri* is kept or was; raises `TaskError` unless it is one of the executions that may be read."""
         try:
             path = self.storage.path(uri)
         except StorageError as error:
@@ -182,8 +194,6 @@ class ExecutionFiles:
         relative = path.relative_to(self.storage.root).as_posix()
         if not any(relative.startswith(f"{folder}/") for folder in self.readable):
             raise TaskError(f"'{uri}' belongs to another execution", "a task reads files of its own execution only")
-        if not path.is_file():
-            raise TaskError(f"there is no file '{uri}' in internal storage")
         return path
 
     async def fetch(self, uri: str, destination: Path) -> None:
@@ -193,6 +203,22 @@ class ExecutionFiles:
             await asyncio.to_thread(shutil.copyfile, source, destination)
         except OSError as error:
             raise storage_error(error, destination) from error
+
+    async def delete(self, uri: str) -> bool:
+        """See `Files.delete`."""
+        path = self._checked(uri)
+        if not path.is_relative_to(self.storage.root / self.readable[0] / "tasks"):
+            raise TaskError(
+                f"'{uri}' cannot be deleted: no task of this execution made it",
+                "objects in custody and the files of other executions go by themselves (retention)",
+            )
+        try:
+            await asyncio.to_thread(path.unlink)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise storage_error(error, path) from error
+        return True
 
     async def store(self, source: Path, name: str) -> str:
         """See `Files.store`."""

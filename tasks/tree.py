@@ -16,6 +16,7 @@ from tidewaiter.config.inputs import Input
 from tidewaiter.config.spec import Dynamic, OneOf, Spec, misfit
 from tidewaiter.tasks.files import InputFiles, NamespaceFiles, OutputFiles
 from tidewaiter.tasks.runnable import RUNNABLE_SPECS
+from tidewaiter.tasks.split import Cut
 
 ANY_TASK = OneOf(lambda: (*RUNNABLE_SPECS, *FLOWABLES))
 AnyTask = Annotated[TaskSpec, ANY_TASK]
@@ -264,19 +265,19 @@ class Subflow(TaskSpec):
     schedule_date: Dynamic[Text | None] = None
 
 
-class Batch(Spec):
-    """How a file is cut into batches: by *rows*, by *bytes*, or into *partitions*; 1 row if nothing is said."""
+class PerBatch(Spec):
+    """What a `ForEachItem` gives to the execution of one batch."""
 
-    rows: Dynamic[Annotated[int | None, Field(ge=1)]] = None
-    bytes: Dynamic[Text | None] = None
-    partitions: Dynamic[Annotated[int | None, Field(ge=1)]] = None
-    separator: Dynamic[Text] = "\n"
+    inputs: Dynamic[dict[str, Any]]
+    labels: Dynamic[Labels]
+    inherit_labels: bool
 
 
 class ForEachItem(FlowableSpec):
     """
-    Cut the file *items* into batches and start an execution of another flow for each; in *inputs* and *labels*
-    ``taskrun.items`` is the batch's URI and ``taskrun.iteration`` its number. Outputs are ``numberOfBatches``,
+    Divide the file *items* into batches, of one line each unless *batch* says otherwise, and start an execution of
+    another flow for each; in *inputs* and *labels* ``taskrun.items`` is the batch's URI and ``taskrun.iteration`` its
+    number. Outputs are ``numberOfBatches``,
     ``iterations`` (executions by state) and ``subflowOutputs``, the URI of a file with the outputs of each, a line of
     JSON each.
     """
@@ -287,12 +288,12 @@ class ForEachItem(FlowableSpec):
     )
 
     items: Dynamic[Text]
-    batch: Batch = Field(default_factory=Batch)
+    batch: Cut = Field(default_factory=Cut)
     namespace: Dynamic[Namespace]
     flow_id: Dynamic[Id]
     revision: Dynamic[int | None] = None
-    inputs: Any = None
-    labels: Any = None
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict)
     inherit_labels: Dynamic[bool] = False
     wait: Dynamic[bool] = True
     transmit_failed: Dynamic[bool] = True

@@ -11,6 +11,7 @@ from tidewaiter.daemon.database import Database
 from tidewaiter.daemon.journal.announcements import Announcements
 from tidewaiter.daemon.journal.detections import Detections
 from tidewaiter.daemon.journal.executions import Executions
+from tidewaiter.daemon.journal.kv import KeyValues
 from tidewaiter.daemon.journal.logs import Logs
 from tidewaiter.daemon.journal.objects import Objects
 from tidewaiter.daemon.journal.routes import Routes
@@ -26,6 +27,7 @@ class Journal:
     announcements: Announcements
     detections: Detections
     executions: Executions
+    kv: KeyValues
     logs: Logs
     objects: Objects
     routes: Routes
@@ -40,6 +42,7 @@ class Journal:
             Announcements(database),
             await Detections.over(database),
             Executions(database),
+            await KeyValues.over(database),
             Logs(database),
             Objects(database),
             Routes(database),

@@ -41,9 +41,9 @@ def address() -> str:
 
 
 def _request(url: str, body: bytes | None, method: str, headers: dict[str, str]) -> tuple[int, Any]:
-    request = urllib.request.Request(url, data=body, method=method, headers=headers)  # noqa: S310 - on loopback
+    request = urllib.request.Request(url, data=body, method=method, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - on loopback
+        with urllib.request.urlopen(request, timeout=30) as answer:
             text = answer.read()
             return answer.status, json.loads(text) if text else None
     except urllib.error.HTTPError as error:
