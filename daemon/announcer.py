@@ -17,6 +17,7 @@ from tidewaiter.daemon.database import DatabaseError
 from tidewaiter.daemon.duty import AnyDuty, Duty, of_kind
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.journal.announcements import Consequence, Met, News
+from tidewaiter.daemon.progress import Progress
 from tidewaiter.daemon.records import Execution, TriggerKey
 from tidewaiter.daemon.starter import Event, Starter
 from tidewaiter.daemon.troubles import Troubles
@@ -98,7 +99,7 @@ class Announcer:
         if execution is None:
             raise LookupError(f"execution {news.execution_id} is gone while it is announced")
         runs = await self.journal.executions.task_runs(news.execution_id)
-        return _Outcome(news, execution, {run.task_id: dict(run.outputs) for run in runs if run.outputs})
+        return _Outcome(news, execution, Progress.of(runs).outputs)
 
     async def _listening(self, outcome: _Outcome) -> list[Duty[FlowTrigger]]:
         """Give the triggers to be told: not those of the execution's own flow, and none that is paused."""

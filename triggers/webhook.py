@@ -4,7 +4,6 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tidewaiter.config.fields import Text
 from tidewaiter.config.spec import Dynamic, misfit
 from tidewaiter.triggers.conditional import ConditionalTrigger
 
@@ -23,7 +22,7 @@ class Webhook(ConditionalTrigger):
         "io.kestra.core.models.triggers.types.Webhook",
     )
 
-    key: Dynamic[Annotated[Text, Field(min_length=1, max_length=256)]]
+    key: Dynamic[Annotated[str, Field(min_length=1, max_length=256)]]
     allow_concurrent: bool = True
     wait: bool = False
     return_outputs: bool = False

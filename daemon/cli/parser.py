@@ -89,12 +89,15 @@ def _add_run(verbs: Any) -> None:
     run.add_argument(
         "--flows", action="append", type=Path, metavar="DIR", help="folder or file of flows; may be repeated"
     )
-    run.add_argument("--listen", metavar="HOST:PORT", help="serve /healthz and /readyz there")
+    run.add_argument("--listen", metavar="HOST:PORT", help="serve webhooks, /healthz and /readyz there")
     run.add_argument("--no-web", action="store_true", help="serve nothing over TCP, whatever the settings say")
     run.add_argument(
         "--once",
         action="store_true",
-        help="look once at every trigger, run what arrived to its end, then exit: 0, or 1 if anything failed",
+        help=(
+            "look once at every bucket, run what arrived, what schedules missed and what Flow triggers make of it to its "
+            "end, then exit: 0, or 1 if anything failed; waits for no date of a schedule and no call of a webhook"
+        ),
     )
     run.add_argument("--log-format", choices=["json", "console"], help="[console on a terminal, else json]")
     run.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="[info]")
