@@ -95,8 +95,8 @@ def _add_run(verbs: Any) -> None:
         "--once",
         action="store_true",
         help=(
-            "look once at every bucket, run what arrived, what schedules missed and what Flow triggers make of it to its "
-            "end, then exit: 0, or 1 if anything failed; waits for no date of a schedule and no call of a webhook"
+            "look once at every bucket, run what arrived, what schedules missed and what Flow triggers make of it to "
+            "its end, then exit: 0, or 1 if anything failed; waits for no date of a schedule and no call of a webhook"
         ),
     )
     run.add_argument("--log-format", choices=["json", "console"], help="[console on a terminal, else json]")

@@ -260,3 +260,36 @@ async def test_stop_after_pauses_the_trigger(daemon: Daemon) -> None:
     await daemon.call("triggers", "resume", "failing/tick")
     found = await daemon.until_ended(2)
     assert len(found) >= 2
+
+
+async def test_once_carries_out_what_follows(daemon: Daemon) -> None:
+    """``run --once`` makes up for missed dates and runs the flows after them, but waits for no date to come."""
+    daemon.add_flow(flow("ticking", SECONDLY | {"recoverMissedSchedules": "LAST"}), "1.yaml")
+    daemon.add_flow(flow("after", {"id": "after", "type": "io.kestra.plugin.core.trigger.Flow"}), "2.yaml")
+    assert await daemon.once() == 0
+    await asyncio.sleep(1.1)  # for a date to be missed
+
+    assert await daemon.once() == 0
+
+    flows = [item["flowId"] for item in await _offline(daemon)]
+    assert flows.count("ticking") >= 1
+    assert flows.count("ticking") == flows.count("after")
+
+
+async def test_each_end_has_its_consequence_whenever_it_is_killed(daemon: Daemon) -> None:
+    """Killed at any moment, every execution of one flow is followed by exactly one of the other."""
+    daemon.add_flow(flow("ticking", SECONDLY), "1.yaml")
+    daemon.add_flow(flow("after", {"id": "after", "type": "io.kestra.plugin.core.trigger.Flow"}), "2.yaml")
+    for ended in (1, 2, 3):
+        daemon.start()
+        await daemon.until(lambda ended=ended: len(daemon.logged("execution_ended")) >= ended, "executions to end")
+        daemon.kill()
+    daemon.add_flow(flow("ticking", SECONDLY | {"disabled": True}), "1.yaml")
+
+    assert await daemon.once() == 0
+
+    found = await _offline(daemon)
+    sources = [item["id"] for item in found if item["flowId"] == "ticking"]
+    followed = [item["trigger"]["variables"]["executionId"] for item in found if item["flowId"] == "after"]
+    assert sorted(sources) == sorted(followed)
+    assert {item["state"] for item in found} == {"SUCCESS"}
