@@ -6,15 +6,20 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from tidewaiter.config.errors import ExpressionError
+from tidewaiter.config.expression.budget import Budget, Limits
 from tidewaiter.config.expression.compiler import Compiler, Program
+from tidewaiter.config.expression.confinement import Confinement
 from tidewaiter.config.expression.dates import Dates
 from tidewaiter.config.expression.filters import FILTERS
+from tidewaiter.config.expression.filters.patterns import Patterns
 from tidewaiter.config.expression.functions import FUNCTIONS
 from tidewaiter.config.expression.grammar import Names
+from tidewaiter.config.expression.java_regex import JavaRegex
 from tidewaiter.config.expression.jq import Jq
+from tidewaiter.config.expression.operators import OPERATIONS
 from tidewaiter.config.expression.parser import parse
 from tidewaiter.config.expression.place import MisplacedError, located
-from tidewaiter.config.expression.runtime import SEVERAL, TABLE, Budget, Limits, Run, Scope
+from tidewaiter.config.expression.runtime import SEVERAL, TABLE, Library, Run, Scope
 
 HOST_FUNCTIONS = (
     "secret",
@@ -70,11 +75,20 @@ class Expressions:
     ) -> None:
         dates = Dates(zone, now)
         self._limits = limits or Limits()
-        self._names = Names(
-            filters={**FILTERS, **dates.filters(), "jq": Jq()},
+        confinement = Confinement()
+        patterns, jq = Patterns(JavaRegex(confinement)), Jq(confinement)
+        self._library = Library(
+            filters={**FILTERS, **dates.filters(), **patterns.filters(), "jq": jq},
             functions={**FUNCTIONS, **dates.functions(), **self._rendering()},
+            operations={**OPERATIONS, **patterns.operations()},
+            text_methods=patterns.text_methods(),
+        )
+        self._names = Names(
+            self._library.filters,
+            self._library.functions,
             rendering=frozenset(self._rendering()),
             host=frozenset(functions),
+            programs={"jq": jq.check},
         )
         self._compiler = Compiler(TABLE)
         self._kept = functools.lru_cache(maxsize=_PROGRAMS_KEPT)(self._compile)
@@ -113,7 +127,7 @@ class Expressions:
         return rendered if run.only is SEVERAL else run.only
 
     def _start(self, scope: Scope) -> Run:
-        return Run(scope, self._names.filters, self._names.functions, Budget.of(self._limits))
+        return Run(scope, self._library, Budget.of(self._limits))
 
     def _program(self, source: str) -> Program:
         return self._kept(source) if len(source) <= _MAX_KEPT else self._compile(source)
@@ -167,7 +181,7 @@ class Expressions:
         if isinstance(value, str):
             if "{" not in value:
                 return value
-            with run.nested():
+            with run.budget.nested():
                 return self._run(value, run.inner())
         if isinstance(value, Mapping):
             return {self._rendered(run, key): self._rendered(run, item) for key, item in value.items()}

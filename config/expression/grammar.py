@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from tidewaiter.config.errors import ExpressionError
 from tidewaiter.config.expression import compiler
 from tidewaiter.config.expression.compiler import Code
 from tidewaiter.config.expression.lexer import Token
@@ -58,12 +59,17 @@ _MAX_LONG = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a template may call: filters and functions of the language, those that get the `Run`, and the host's."""
+    """
+    What a template may call: filters and functions of the language, those that get the `Run`, and the host's.
+
+    *programs* are filters whose first argument is a program, with what raises `ExpressionError` for a wrong one.
+    """
 
     filters: Mapping[str, Callable[..., Any]]
     functions: Mapping[str, Callable[..., Any]]
     rendering: frozenset[str]
     host: frozenset[str]
+    programs: Mapping[str, Callable[[str], None]]
 
 
 class Grammar:
@@ -145,7 +151,7 @@ class Grammar:
         right = self._expression(self._precedence(operator) + 1)
         if operator in _SPECIAL:
             return self._lazy(operator, left, right)
-        return compiler.operation(_OPERATORS[operator][1], [left, right], token.start)
+        return self._operate(_OPERATORS[operator][1], [left, right], token.start)
 
     @staticmethod
     def _lazy(operator: str, left: Code, right: Code) -> Code:
@@ -157,6 +163,10 @@ class Grammar:
         instead = compiler.operation("wrapped", [right], right.offset)
         return compiler.operation("unwrapped", [compiler.one_of(found, instead)], left.offset)
 
+    @staticmethod
+    def _operate(name: str, operands: Sequence[Code], offset: int) -> Code:
+        return compiler.stateful("operate", [compiler.constant(name, offset), *operands], offset)
+
     def _test(self, subject: Code) -> Code:
         negated = self._take("not")
         token = self._name("the name of a test")
@@ -167,8 +177,8 @@ class Grammar:
             raise MisplacedError(f"unknown test '{token.value}'", token.start, hint)
         if self._take("("):
             self._expect(")")
-        code = compiler.operation(f"is_{token.value}", [subject], subject.offset)
-        return compiler.operation("negation", [code], subject.offset) if negated else code
+        code = self._operate(f"is_{token.value}", [subject], subject.offset)
+        return self._operate("negation", [code], subject.offset) if negated else code
 
     def _ternary(self, condition: Code) -> Code:
         self._expect("?")
@@ -179,7 +189,7 @@ class Grammar:
     def _unary(self) -> Code:
         if self._token.kind in {"symbol", "name"} and self._token.value in _UNARY:
             token = self._next()
-            return compiler.operation(_UNARY[token.value], [self._expression(_UNARY_PRECEDENCE)], token.start)
+            return self._operate(_UNARY[token.value], [self._expression(_UNARY_PRECEDENCE)], token.start)
         return self._operand()
 
     def _operand(self) -> Code:
@@ -268,7 +278,7 @@ class Grammar:
                 operands, named = self._arguments()
                 if named:
                     raise MisplacedError(f"method '{name.value}' takes no named arguments", name.start)
-                code = compiler.operation("method", [code, key, self._path(start), *operands], start)
+                code = compiler.stateful("method", [code, key, self._path(start), *operands], start)
             else:
                 code = compiler.operation("attribute", [code, key, self._path(start)], start)
         return code
@@ -298,7 +308,17 @@ class Grammar:
             raise self._unknown("filter", token, self._names.filters)
         operands, named = self._arguments() if self._take("(") else ([], {})
         self._verify("filter", token, self._names.filters[token.value], (None, *operands), named)
+        self._verify_program(token, [*operands, *named.values()])
         return compiler.constant(token.value, token.start), operands, named
+
+    def _verify_program(self, token: Token, arguments: Sequence[Code]) -> None:
+        """Check a program that is written out; one that is put together is checked when it runs."""
+        program = compiler.literal(arguments[0]) if token.value in self._names.programs else None
+        if isinstance(program, str):
+            try:
+                self._names.programs[token.value](program)
+            except ExpressionError as error:
+                raise MisplacedError(error.message, arguments[0].offset, error.hint) from error
 
     def _arguments(self) -> tuple[list[Code], dict[str, Code]]:
         operands: list[Code] = []

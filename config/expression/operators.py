@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 from tidewaiter.config.errors import ExpressionError
-from tidewaiter.config.expression.java_regex import compiled
 from tidewaiter.config.expression.printing import plain
 from tidewaiter.config.expression.values import (
     MAX_INTEGER_BITS,
@@ -171,11 +170,6 @@ def not_within(item: Any, container: Any) -> bool:
     return not within(item, container)
 
 
-def matches(text: Any, pattern: Any) -> bool:
-    """Tell whether the regular expression *pattern* matches all of *text*."""
-    return text is not None and compiled(pattern).fullmatch(plain(text)) is not None
-
-
 def is_defined(value: Any) -> bool:
     """Tell whether the variable is there; null is."""
     return type(value) is not Undefined
@@ -325,7 +319,6 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
                 contains,
                 within,
                 not_within,
-                matches,
                 is_null,
                 is_empty,
                 is_even,
@@ -336,10 +329,12 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
                 interval,
             )
         },
-        **{
-            function.__name__: function
-            for function in (truth, is_defined, present, available, wrapped, unwrapped, collected, mapped, joined)
-        },
+        **{function.__name__: function for function in (is_defined, collected, mapped, joined)},
     }
 )
 """Every operation of the grammar by name; those of the first group give an undefined operand back."""
+
+LAZY: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {function.__name__: function for function in (truth, present, available, wrapped, unwrapped)}
+)
+"""The steps of the operators that do not always evaluate both sides."""

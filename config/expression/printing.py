@@ -10,6 +10,7 @@ from typing import Any
 from tidewaiter.config.errors import ExpressionError
 from tidewaiter.config.expression.values import MAX_ITEMS, MAX_TEXT
 
+_ORDINARY = 1024 * 1024  # characters and items
 MAX_DEPTH = 200
 """How deep lists and maps may be nested that are printed; deeper ones are hostile."""
 
@@ -39,7 +40,32 @@ def plain(value: Any) -> str:
 
 def to_json(value: Any) -> str:
     """Give *value* as compact JSON, floats in Java's spelling, dates as ISO-8601 strings."""
+    if _is_ordinary(value):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return _Writer(_JSON).text(value)
+
+
+def _is_ordinary(value: Any) -> bool:
+    """Tell whether the standard library, which is much faster, writes *value* in the same way and within bounds."""
+    level, left = [value], _ORDINARY
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for item in level:
+            kind = type(item)
+            if kind is str:
+                left -= len(item)
+            elif kind is dict:
+                inner.extend(item.values())
+                left -= sum(map(len, item)) if all(type(key) is str for key in item) else _ORDINARY
+            elif kind is list:
+                inner.extend(item)
+            elif kind is not int and item is not None and kind is not bool:
+                return False
+        left -= len(inner)
+        if left < 0 or not inner:
+            return left >= 0
+        level = inner
+    return False
 
 
 def java_float(number: float) -> str:
