@@ -33,11 +33,15 @@ Constant: TypeAlias = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """An expression on its way to the compiler: *offset* is where it starts in the source, *height* how deep it is."""
+    """
+    An expression on its way to the compiler: *offset* is where it starts in the source, *height* how deep it is. What
+    is *safe* needs no automatic escaping.
+    """
 
     node: nodes.Expr
     offset: int
     height: int = 1
+    safe: bool = False
 
 
 @dataclass(frozen=True, slots=True)

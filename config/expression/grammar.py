@@ -6,7 +6,7 @@ Names of filters and functions and their arguments are checked here, so that mis
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -62,6 +62,7 @@ class Names:
     """
     What a template may call: filters and functions of the language, those that get the `Run`, and the host's.
 
+    *refused* are functions of Kestra that are not there, with what to do instead.
     *programs* are filters whose first argument is a program, with what raises `ExpressionError` for a wrong one.
     """
 
@@ -69,6 +70,7 @@ class Names:
     functions: Mapping[str, Callable[..., Any]]
     rendering: frozenset[str]
     host: frozenset[str]
+    refused: Mapping[str, str]
     programs: Mapping[str, Callable[[str], None]]
 
 
@@ -146,7 +148,8 @@ class Grammar:
             return self._test(left)
         if operator == "|":
             name, operands, named = self._filter_call()
-            return compiler.stateful("apply", [name, left, *operands], left.offset, named)
+            code = compiler.stateful("apply", [name, left, *operands], left.offset, named)
+            return replace(code, safe=compiler.literal(name) in {"raw", "escape"})
         self._index += operator == "not in"
         right = self._expression(self._precedence(operator) + 1)
         if operator in _SPECIAL:
@@ -210,7 +213,7 @@ class Grammar:
 
     @staticmethod
     def _string(token: Token) -> Code:
-        return compiler.constant(token.value, token.start)
+        return replace(compiler.constant(token.value, token.start), safe=True)
 
     @staticmethod
     def _number(token: Token) -> Code:
@@ -222,9 +225,10 @@ class Grammar:
 
     def _text(self, token: Token) -> Code:
         pieces = [
-            compiler.constant(part, token.start) if isinstance(part, str) else self._inner(part) for part in token.parts
+            replace(compiler.constant(part, token.start), safe=True) if isinstance(part, str) else self._inner(part)
+            for part in token.parts
         ]
-        return compiler.collected("joined", pieces, token.start)
+        return replace(compiler.collected("joined", pieces, token.start), safe=all(piece.safe for piece in pieces))
 
     def _inner(self, tokens: Sequence[Token]) -> Code:
         """Parse the expression of a ``#{…}``."""
@@ -292,12 +296,15 @@ class Grammar:
         operands, named = self._arguments()
         name = compiler.constant(token.value, token.start)
         if token.value in self._macros:
-            return compiler.stateful("macro", [name, *operands], token.start, named)
+            return replace(compiler.stateful("macro", [name, *operands], token.start, named), safe=True)
         if token.value in self._names.rendering:
             self._verify("function", token, self._names.functions[token.value], (None, *operands), named)
             return compiler.stateful("call_with_run", [name, *operands], token.start, named)
         if token.value in self._names.functions:
             self._verify("function", token, self._names.functions[token.value], operands, named)
+        elif token.value in self._names.refused and token.value not in self._names.host:
+            hint = self._names.refused[token.value]
+            raise MisplacedError(f"function '{token.value}' is not available here", token.start, hint)
         elif token.value not in self._names.host:
             raise self._unknown("function", token, [*self._names.functions, *self._names.host, *self._macros])
         return compiler.stateful("call", [name, *operands], token.start, named)

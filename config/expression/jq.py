@@ -27,6 +27,8 @@ _PROGRAMS_KEPT = 128
 # jq's env and $ENV would hand out the environment. The line break ends a comment in the author's program.
 _WITHOUT_ENVIRONMENT = "def env: {{}}; {{}} as $ENV | (\n{program}\n)"
 
+_AT_LINE = re.compile(r" at <top-level>, line (\d+), column \d+:?")
+
 _TOKEN = re.compile(
     r"\s+|(?P<name>[a-z_][a-z_0-9]*)|\.[A-Za-z_]\w*|(?P<each>\[\]|\+)|(?P<opening>[(\[{])|(?P<closing>[)\]}])"
     r'|(?P<every>\.\.)|(?P<comma>,)|"(?:[^"\\]|\\[^(u])*"|-?\d{1,9}|[=!<>]=|//|[.|:?<>]'
@@ -91,7 +93,7 @@ class Jq:
                 return self._confinement.ask(request)
             return [] if text is None else list(itertools.islice(compiled.program.input_text(text), MAX_RESULTS + 1))
         except ValueError as error:
-            raise ExpressionError(f"jq program '{program}' failed: {_first_line(error)}") from error
+            raise ExpressionError(f"jq program '{program}' failed: {_reason(error, program)}") from error
         except ExpressionError as error:
             raise ExpressionError(f"jq program '{program}' {error.message}", error.hint) from error
 
@@ -153,6 +155,12 @@ def _json(subject: Any) -> str:
     return subject
 
 
-def _first_line(error: ValueError) -> str:
+def _reason(error: ValueError, program: str) -> str:
+    """Give the first line of jq's message, with the line of *program* it is about if there are several."""
     lines = str(error).strip().splitlines() or ["no reason given"]
-    return lines[0].removeprefix("jq: ").strip()
+    found = _AT_LINE.search(lines[0])
+    text = _AT_LINE.sub("", lines[0].removeprefix("jq: ").removeprefix("error: ")).strip()
+    line, count = int(found[1]) - 1 if found else 0, program.count("\n") + 1
+    if line > count:
+        return "it is not complete"
+    return f"{text} in line {line} of it" if line and count > 1 else text

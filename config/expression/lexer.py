@@ -7,7 +7,9 @@ from typing import Literal
 
 from tidewaiter.config.expression.place import MisplacedError
 
-Kind = Literal["data", "print", "print_end", "tag", "tag_end", "name", "number", "string", "text", "symbol", "end"]
+Kind = Literal[
+    "data", "raw", "print", "print_end", "tag", "tag_end", "name", "number", "string", "text", "symbol", "end"
+]
 
 MAX_CODE_TOKENS = 10_000
 """Templates with more code than this take seconds to compile."""
@@ -97,7 +99,7 @@ class _Lexer:
             raise MisplacedError(f"'{opening[1]}' is not closed, '{{% end{opening[1]} %}}' expected", opening.start())
         text = self._source[opening.end() : closing.start()]
         text = text.lstrip() if opening[2] else text
-        yield from self._data(text.rstrip() if closing[1] else text)
+        yield Token("raw", text.rstrip() if closing[1] else text, opening.end(), closing.start())
         self._at = closing.end()
         if closing[2]:
             self._skip_blank()

@@ -4,6 +4,7 @@ import builtins
 import functools
 import keyword
 import re
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -29,10 +30,14 @@ class Scope:
     *variables* are plain data: maps, lists, strings, numbers, booleans, null, dates. *functions* are the host's own,
     such as ``secret`` and ``read``. A function gets the arguments of the expression, named ones in snake case
     (``errorOnMissing`` as ``error_on_missing``), and gives plain data back.
+
+    With *recursive* what an expression gives is rendered again until it no longer changes, as Kestra did before 0.14.
+    Then data is code: never set it for flows that were not written for it.
     """
 
     variables: Mapping[str, Any]
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    recursive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Run:
         self._library = library
         self._scopes: list[dict[str, Any]] = [{}]
         self._outer: Mapping[str, Any] = scope.variables
+        self._kept: dict[str, str] = {}
 
     def text(self, data: str) -> str:
         """Write the literal text *data*."""
@@ -69,6 +75,21 @@ class Run:
         self.only = SEVERAL if self._wrote else data
         self._wrote = True
         return data
+
+    def raw(self, data: str) -> str:
+        """Write the text *data* of a ``raw`` tag, which is kept from being rendered again."""
+        if not self.scope.recursive:
+            return self.text(data)
+        mark = f"\0{secrets.token_hex(8)}\0"
+        self._kept[mark] = data
+        return self.text(mark)
+
+    def restored(self, value: Any) -> Any:
+        """Give *value* with the texts of ``raw`` tags where they were kept back."""
+        if isinstance(value, str):
+            for mark, data in self._kept.items():
+                value = value.replace(mark, data)
+        return value
 
     def show(self, value: Any) -> str:
         """Write *value* as a template prints it."""
@@ -187,7 +208,9 @@ class Run:
 
     def inner(self) -> "Run":
         """Start a rendering that sees the variables of this one and spends from the same budget."""
-        return Run(Scope(self.variables(), self.scope.functions), self._library, self.budget)
+        run = Run(Scope(self.variables(), self.scope.functions, self.scope.recursive), self._library, self.budget)
+        run._kept = self._kept
+        return run
 
 
 @functools.lru_cache(maxsize=256)
@@ -212,6 +235,7 @@ TABLE: Mapping[str, Callable[..., Any]] = MappingProxyType(
             name: getattr(Run, name)
             for name in (
                 "text",
+                "raw",
                 "show",
                 "variable",
                 "assign",
