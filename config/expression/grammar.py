@@ -5,6 +5,7 @@ Names of filters and functions and their arguments are checked here, so that mis
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -55,6 +56,8 @@ _LITERALS: Mapping[str, bool | None] = MappingProxyType(
     {"true": True, "TRUE": True, "false": False, "FALSE": False, "null": None, "NULL": None, "none": None, "NONE": None}
 )
 _MAX_LONG = 2**63 - 1
+_QUOTED = re.compile(r"'\w+'")
+_SNAKE_JOINT = re.compile(r"_([a-z]?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,4 +363,17 @@ class Grammar:
         try:
             inspect.signature(function).bind(*operands, **{parameter(name): None for name in named})
         except TypeError as error:
-            raise MisplacedError(f"{what} '{token.value}': {error}", token.start) from error
+            reason = _QUOTED.sub(lambda found: _camel(found[0]), str(error))
+            reason = reason.replace("got an unexpected keyword", "unknown")
+            raise MisplacedError(f"{what} '{token.value}': {reason}", token.start, _takes(function)) from error
+
+
+def _takes(function: Callable[..., Any]) -> str | None:
+    """Name the arguments of a filter or function as authors write them, but for the operand or the `Run`."""
+    names = [_camel(name) for name in inspect.signature(function).parameters if name not in {"subject", "run"}]
+    return f"it takes {', '.join(names)}" if names else "it takes no arguments"
+
+
+def _camel(name: str) -> str:
+    """Give the name of an argument in Java's spelling, the opposite of `parameter`."""
+    return _SNAKE_JOINT.sub(lambda joint: joint[1].upper(), name)

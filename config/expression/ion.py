@@ -7,10 +7,11 @@ from types import MappingProxyType
 from typing import Any
 
 from tidewaiter.config.errors import ExpressionError
-from tidewaiter.config.expression.values import MAX_ITEMS, text_of
+from tidewaiter.config.expression.values import text_of
 
 _MAX_DEPTH = 64
-_MAX_SIZE = 4 * 1024 * 1024
+_MAX_SIZE = 1024 * 1024
+_MAX_VALUES = 100_000
 _TOKEN = re.compile(
     r"(?:\s|//[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)*+"
     r"(?:(?P<string>\"(?:[^\"\\]|\\.)*+\"|'''(?:[^'\\]|\\.|'(?!''))*+''')|(?P<symbol>'(?:[^'\\]|\\.)*+')"
@@ -70,7 +71,7 @@ class _Reader:
     def value(self, depth: int) -> Any:
         """Read one value."""
         self._values += 1
-        if depth > _MAX_DEPTH or self._values > MAX_ITEMS:
+        if depth > _MAX_DEPTH or self._values > _MAX_VALUES:
             raise ExpressionError("Ion text has too many values or is nested too deeply")
         token = self._next()
         if token["string"] is not None:

@@ -9,9 +9,10 @@ from typing import Any
 
 from tidewaiter.config.errors import ExpressionError
 from tidewaiter.config.expression.confinement import Confinement
-from tidewaiter.config.expression.values import MAX_ITEMS, MAX_TEXT, text_of
+from tidewaiter.config.expression.values import MAX_TEXT, text_of
 
 _MAX_PATTERN = 10_000
+_MAX_MATCHES = 200_000
 _MAX_STEPS = 10_000_000  # some 200 ms
 _REFERENCE = re.compile(r"\\(.)|\$(\d)|\$\{(\w+)\}|(\$)", re.DOTALL)
 _NAMED_GROUP = re.compile(r"\(\?<(?=[A-Za-z])")
@@ -61,14 +62,17 @@ class JavaRegex:
         """Tell whether *pattern* matches all of *text*. Raises as `find`."""
         return bool(self._matches(pattern, text, most=1, whole=True))
 
-    def find(self, pattern: object, text: str, most: int = MAX_ITEMS) -> list[Match]:
+    def find(self, pattern: object, text: str, most: int | None = None) -> list[Match]:
         """
-        Give the first *most* matches of *pattern* in *text*.
+        Give the matches of *pattern* in *text*, all of them or the first *most*.
 
         Raises:
-            ExpressionError: it is no regular expression, or takes too long.
+            ExpressionError: it is no regular expression, takes too long, or matches too often.
         """
-        return self._matches(pattern, text, most, whole=False)
+        found = self._matches(pattern, text, most or _MAX_MATCHES + 1, whole=False)
+        if len(found) > _MAX_MATCHES:
+            raise ExpressionError(f"regular expression '{pattern}' matches more than {_MAX_MATCHES} times")
+        return found
 
     def _matches(self, pattern: object, text: str, most: int, *, whole: bool) -> list[Match]:
         source = text_of(pattern, "regular expression")

@@ -19,6 +19,7 @@ MAX_RESULTS = 100_000
 """A jq program may give this many results, so that an endless one ends."""
 
 _MAX_PROGRAM = 10_000
+_MAX_JSON = 4 * 1024 * 1024
 _MAX_EASY_PROGRAM = 1000
 _MAX_STEPS = 4_000_000
 _MAX_DEPTH = 50
@@ -148,6 +149,8 @@ def _wrapped(program: str) -> str:
 def _json(subject: Any) -> str:
     if not isinstance(subject, str):
         return to_json(subject)
+    if len(subject) > _MAX_JSON:
+        raise ExpressionError("text is too long for jq", "work on big files in a script")
     try:
         json.loads(subject)
     except (ValueError, RecursionError) as error:

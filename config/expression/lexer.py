@@ -12,7 +12,7 @@ Kind = Literal[
 ]
 
 MAX_CODE_TOKENS = 10_000
-"""Templates with more code than this take seconds to compile."""
+"""Names, symbols, tags and the like; templates with more of them take seconds to compile."""
 
 MAX_INTERPOLATION = 8
 """How deep ``#{…}`` may be nested inside strings."""
@@ -78,6 +78,7 @@ class _Lexer:
 
     def _construct(self, opening: re.Match[str]) -> Iterator[Token]:
         kind = opening[0][1]
+        self._count(self._at)
         if kind == "#":
             self._comment(opening)
         elif raw := _RAW.match(self._source, self._at):
@@ -105,7 +106,6 @@ class _Lexer:
             self._skip_blank()
 
     def _code_block(self, opening: re.Match[str], kind: Literal["print", "tag"]) -> Iterator[Token]:
-        self._count(opening.start())
         yield Token(kind, opening[0], opening.start(), opening.end())
         self._at = opening.end()
         closing = "}}" if kind == "print" else "%}"

@@ -36,7 +36,7 @@ def plain(value: Any) -> str:
     """Give *value* as Java's ``toString`` does: ``[a, b]``, ``{k=v}``, ``1.0``, ``true``, ``null``."""
     if isinstance(value, str):
         return value
-    return _Writer(_PLAIN).text(value)
+    return str(value) if type(value) is int else _Writer(_PLAIN).text(value)
 
 
 def to_json(value: Any) -> str:

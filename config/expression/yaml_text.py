@@ -12,7 +12,7 @@ from tidewaiter.config.errors import ConfigError, ExpressionError
 from tidewaiter.config.expression.printing import iso_date, java_float, to_json
 from tidewaiter.config.expression.values import text_of
 
-_MAX_VALUE = 1024 * 1024
+_MAX_VALUE = 128 * 1024  # PyYAML writes some 20,000 values a second
 
 
 def from_yaml(yaml: Any) -> Any:
@@ -28,7 +28,8 @@ def from_yaml(yaml: Any) -> Any:
         document = parse(text_of(yaml, "YAML"), "")
     except ConfigError as error:
         problem = error.problems[0]
-        raise ExpressionError(f"{problem.message} (line {problem.line}, column {problem.column} of it)") from error
+        place = f" (line {problem.line}, column {problem.column} of it)" if problem.line else ""
+        raise ExpressionError(problem.message.replace("the file", "the text") + place) from error
     if document.problems:
         raise ExpressionError(f"not valid YAML: {document.problems[0].message}")
     return document.data

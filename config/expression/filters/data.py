@@ -17,6 +17,7 @@ from tidewaiter.config.expression.printing import printed, to_ion, to_json
 from tidewaiter.config.expression.values import is_number
 from tidewaiter.config.expression.yaml_text import to_yaml
 
+_MAX_URL = 1024 * 1024
 _JAVA_CLASSES = (
     (bool, "java.lang.Boolean"),
     (str, "java.lang.String"),
@@ -85,12 +86,16 @@ def base64decode(subject: str) -> str:
 @of_text
 def urlencode(subject: str) -> str:
     """Encode *subject* for a query string, a space as ``+``."""
+    if len(subject) > _MAX_URL:
+        raise ExpressionError("text is too long for a URL")
     return urllib.parse.quote_plus(subject, safe="*", errors="replace").replace("~", "%7E")
 
 
 @of_text
 def urldecode(subject: str) -> str:
     """Decode a part of a query string."""
+    if len(subject) > _MAX_URL:
+        raise ExpressionError("text is too long for a URL")
     return urllib.parse.unquote_plus(subject)
 
 

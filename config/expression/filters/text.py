@@ -13,6 +13,7 @@ from tidewaiter.config.expression.printing import plain
 from tidewaiter.config.expression.values import kind, replaced, text_of, whole
 
 _MAX_PADDING = 1000
+_MAX_LENGTH = 4 * 1024 * 1024
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 _ESCAPES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"single": ("'", "\\'"), "double": ('"', '\\"'), "shell": ("'", "'\\''")}
@@ -28,7 +29,10 @@ def of_text(function: Callable[..., Any]) -> Callable[..., Any]:
             return None
         if not isinstance(subject, str | int | float):
             raise ExpressionError(f"works on text, got {kind(subject)}")
-        return function(plain(subject), *arguments, **named)
+        text = plain(subject)
+        if len(text) > _MAX_LENGTH:
+            raise ExpressionError(f"text of {len(text)} characters is too long", "work on big files in a script")
+        return function(text, *arguments, **named)
 
     return filtered
 
