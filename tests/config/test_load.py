@@ -272,4 +272,4 @@ def test_a_name_with_dashes_needs_brackets(name: str) -> None:
 
 def test_a_subtraction_that_is_meant() -> None:
     """Of names that have no dashes it is left alone."""
-    load(GOOD + 'inputs: [{id: a}]\ntasks: [{id: t, type: log.Log, message: "{{ inputs.a-b }}"}]\n')
+    check(GOOD + 'inputs: [{id: a}]\ntasks: [{id: t, type: log.Log, message: "{{ inputs.a-b }}"}]\n')

@@ -27,8 +27,11 @@ _SAMPLES: Sequence[tuple[str, str]] = (
     (r"[Cc]annot connect|Name or service not known|Connect call failed", "needs a server outside"),
     (r"no such namespace file|No such file", "needs files that are not in the corpus"),
     (r"there is no flow", "needs a flow that is not in the corpus"),
-    (r"input '.*' must|there is no case|exit code|undefined variable '(trigger|inputs|envs|globals|namespace)|not JSON"
-     r"|is not an internal-storage URI", "the sample data do not suit it"),
+    (
+        r"input '.*' must|there is no case|exit code|undefined variable '(trigger|inputs|envs|globals|namespace)"
+        r"|not JSON|is not an internal-storage URI",
+        "the sample data do not suit it",
+    ),
 )  # fmt: skip
 
 
