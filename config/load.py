@@ -21,7 +21,6 @@ _PROSE = frozenset({"description", "displayName", "variables", "defaults", "exte
 PLANNED_PROPERTIES = frozenset(
     {
         "afterExecution",
-        "cache",
         "checks",
         "conditions",
         "errors",

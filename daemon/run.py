@@ -247,11 +247,12 @@ class Run:
             await asyncio.to_thread(_remove, [workdir])
         context = await self._context(task, run, log, workdir)
         if not usable:
-            await enter(self._concrete(task, run, context, only=("input_files", "namespace_files")), context)
+            await enter(self._concrete(task, run, context, only=("input_files", "namespace_files", "cache")), context)
             entered.write_text(boot)
         limit = self._concrete(task, run, context, only=("timeout",)).timeout
         result = await _within(limit, self._sequence(task.tasks, f"{run.task_path}/", workdir))
-        outputs = await leave(self._concrete(task, run, context, only=("output_files",)), context)
+        spec = self._concrete(task, run, context, only=("output_files", "cache"))
+        outputs = await leave(spec, context, succeeded=result.state != "FAILED")
         return Result(result.state, outputs, result.error)
 
     async def _context(self, task: TaskSpec, run: TaskRun, log: "_TaskLog", workdir: Path) -> TaskContext:
@@ -261,6 +262,7 @@ class Run:
         namespace_files = self.place.host.namespace_files
         return TaskContext(
             task_run_id=run.id,
+            task_key=(self.flow.namespace, self.flow.id, run.task_path),
             workdir=workdir,
             scratch=scratch,
             cache=self.place.cache,

@@ -27,6 +27,7 @@ from tidewaiter.tasks.items import DeduplicateItems, FilterItems, run_deduplicat
 from tidewaiter.tasks.log import Echo, Log, OutputValues, Return, run_echo, run_log, run_output_values, run_return
 from tidewaiter.tasks.s3 import S3
 from tidewaiter.tasks.split import Split, run_split
+from tidewaiter.tasks.workcache import Cache, restore, save
 
 RUNNABLE: tuple[TaskType, ...] = (
     TaskType(Log, run_log),
@@ -76,7 +77,7 @@ class WorkingDirectory(TaskSpec):
     """
     Run tasks one after another in the same directory (kestra.md §1.6).
 
-    Order: `enter`, the tasks, `leave`, which also runs after a task has failed.
+    Order: `enter`, the tasks, `leave`, which also runs after a task has failed. *cache* keeps files for the next time.
     """
 
     NAMES: ClassVar[tuple[str, ...]] = (
@@ -90,6 +91,7 @@ class WorkingDirectory(TaskSpec):
     input_files: InputFiles = None
     output_files: OutputFiles = ()
     namespace_files: NamespaceFiles | None = None
+    cache: Cache | None = None
 
     def children(self) -> tuple[TaskSpec, ...]:
         """The tasks inside this one, in order."""
@@ -112,20 +114,25 @@ def task_type(spec: TaskSpec) -> TaskType:
 
 async def enter(spec: WorkingDirectory, context: TaskContext) -> None:
     """
-    Fill the directory before the first task runs: namespace files, then input files over them.
+    Fill the directory before the first task runs: what was kept, namespace files, then input files over them.
 
     Raises:
         TaskError: a file cannot be placed.
     """
+    await restore(spec.cache, context)
     await place_namespace_files(spec.namespace_files, context)
     await place(spec.input_files, context)
 
 
-async def leave(spec: WorkingDirectory, context: TaskContext) -> dict[str, Any]:
+async def leave(spec: WorkingDirectory, context: TaskContext, *, succeeded: bool) -> dict[str, Any]:
     """
-    Give the outputs of the directory after its last task: the files that ``outputFiles`` names.
+    Give the outputs of the directory after its last task: the files that ``outputFiles`` names. If the tasks have
+    *succeeded*, the files to be cached are kept.
 
     Raises:
         TaskError: a file cannot be kept.
     """
-    return {"outputFiles": await capture(spec.output_files, context)} if spec.output_files else {}
+    outputs = {"outputFiles": await capture(spec.output_files, context)} if spec.output_files else {}
+    if succeeded:
+        await save(spec.cache, context)
+    return outputs

@@ -96,7 +96,7 @@ def test_a_type_like_no_other_says_where_the_types_are() -> None:
     assert only(GOOD + "tasks: [{id: a, type: acme.Foo}]\n").hint == "'tidewaiter schema' lists the types there are"
 
 
-@pytest.mark.parametrize("kind", ["io.kestra.plugin.core.flow.Parallel", "io.kestra.plugin.aws.s3.Upload"])
+@pytest.mark.parametrize("kind", ["io.kestra.plugin.core.flow.Parallel", "io.kestra.plugin.git.Push"])
 def test_a_planned_type_is_named_so(kind: str) -> None:
     """A type of Kestra that belongs to the job is not called unknown."""
     assert only(GOOD + f"tasks: [{{id: a, type: {kind}}}]\n").message == f"type '{kind}' is not supported here yet"
