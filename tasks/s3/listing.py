@@ -1,6 +1,7 @@
 """Which objects of a bucket a task means; and the task List."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -118,7 +119,8 @@ def _resolved(spec: List | MinioList) -> ListingSpec:
 
 def described(item: Listed) -> dict[str, Any]:
     """Give an object as outputs show it, as ``trigger.objects`` does (kestra.md §1.1)."""
-    return {"key": item.key, "etag": item.etag, "size": item.size, "lastModified": item.last_modified.isoformat()}
+    modified = item.last_modified.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return {"key": item.key, "etag": item.etag, "size": item.size, "lastModified": modified}
 
 
 async def selected(spec: ListingSpec, bucket: ObjectBucket, context: TaskContext) -> list[Listed]:

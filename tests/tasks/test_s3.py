@@ -268,7 +268,7 @@ class TestList:
 
         assert [item["key"] for item in objects] == ["in/a", "in/b", "in/sub/"]
         assert (objects[0]["etag"], objects[0]["size"]) == (hashlib.md5(b"x").hexdigest(), 1)
-        assert objects[0]["lastModified"].endswith("+00:00")
+        assert objects[0]["lastModified"].endswith("Z")
 
     @pytest.mark.parametrize(
         ("selection", "expected"),
