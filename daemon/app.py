@@ -27,9 +27,9 @@ from tidewaiter.daemon.probes import Probes
 from tidewaiter.daemon.records import Execution, TriggerKey
 from tidewaiter.daemon.retention import Retention
 from tidewaiter.daemon.router import Router
-from tidewaiter.daemon.run import Workplace
 from tidewaiter.daemon.scope import Host, environment_variables
 from tidewaiter.daemon.secrets import Secrets
+from tidewaiter.daemon.situation import Workplace
 from tidewaiter.daemon.storage import Storage, witness_of
 from tidewaiter.daemon.watch import Port
 from tidewaiter.daemon.web.server import control_socket, health
@@ -128,7 +128,9 @@ class App:
         self._start_retention(stack, place)
         self._start_orphans(stack, clients)
         intakes = self._intakes
-        control = Control(self._journal, self._executor_loop.wake, intakes.poll, self._router_loop.wake)
+        control = Control(
+            self._journal, self._executor_loop.wake, intakes.poll, self._router_loop.wake, place.signals.tell
+        )
         preview = Preview(port, intakes.watches)
         operations = Operations(
             self._journal, control, intakes.facts, daemon=True, rejected=intakes.rejected, preview=preview
@@ -148,6 +150,7 @@ class App:
             on_end=self._ended,
             crashed=self._crashed,
         )
+        place.signals.launched = self._executor_loop.wake
         # Before the first step: what it starts must not be taken for the leftovers of a crash.
         if recovered := await self._executor.recover():
             _log.warning("executions_recovered", executions=recovered)

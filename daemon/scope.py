@@ -69,7 +69,7 @@ def environment_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 def trigger_scope(flow: AnyFlow, revision: int, trigger: TriggerSpec, host: Host) -> Scope:
     """Give what the properties of a trigger see; there is no execution yet (kestra.md §1.1)."""
-    variables = {**_flow_variables(flow, revision, host), "trigger": {"id": trigger.id, "type": trigger.type}}
+    variables = {**flow_variables(flow, revision, host), "trigger": {"id": trigger.id, "type": trigger.type}}
     return Scope(variables, host.functions(flow.namespace))
 
 
@@ -94,7 +94,7 @@ def execution_variables(
 ) -> dict[str, Any]:
     """Give what every task of *execution* sees, but for outputs and the task itself."""
     return {
-        **_flow_variables(flow, execution.flow_revision, host),
+        **flow_variables(flow, execution.flow_revision, host),
         "execution": {
             "id": execution.id,
             "startDate": execution.started_at or execution.created_at,
@@ -109,6 +109,8 @@ def _trigger_variables(execution: Execution, objects: Sequence[Detection]) -> di
     """Give ``trigger``; a run by hand without objects has none, as in Kestra (kestra.md §1.12)."""
     found = trigger_objects(objects)
     context = {"id": execution.trigger_id, "type": execution.trigger_type}
+    if execution.variables is not None:
+        return {"trigger": {"_context": context, **execution.variables}}
     return {"trigger": {"_context": context, "objects": found}} if found else {}
 
 
@@ -143,15 +145,15 @@ def object_variables(detection: Detection) -> dict[str, Any]:
 
 def task_scope(
     variables: Mapping[str, Any],
-    task: TaskSpec,
+    task: TaskSpec | None,
     run: TaskRun,
     directories: tuple[Path, Path],
     read: Callable[[str], Path],
     host: Host,
 ) -> Scope:
     """
-    Give what the properties of *task* see; *directories* are its working and output directory, *read* opens internal
-    files.
+    Give what the properties of *task*, or without one those of the flow, see; *directories* are its working and output
+    directory, *read* opens internal files.
     """
     workdir, outputs = directories
     namespace = variables["flow"]["namespace"]
@@ -164,8 +166,8 @@ def task_scope(
     return Scope(
         {
             **variables,
-            "task": {"id": task.id, "type": task.type},
-            "taskrun": {"id": run.id, "startDate": run.started_at, "attemptsCount": run.attempt - 1},
+            **({"task": {"id": task.id, "type": task.type}} if task else {}),
+            "taskrun": _taskrun(run),
             "workingDir": str(workdir),
             "outputDir": str(outputs),
         },
@@ -173,7 +175,15 @@ def task_scope(
     )
 
 
-def _flow_variables(flow: AnyFlow, revision: int, host: Host) -> dict[str, Any]:
+def _taskrun(run: TaskRun) -> dict[str, Any]:
+    """Give ``taskrun``; outside of loops it has no value."""
+    loop = {"value": run.value, "iteration": run.iteration}
+    seen = {"id": run.id, "startDate": run.started_at, "attemptsCount": run.attempt - 1, **loop}
+    return {name: value for name, value in seen.items() if value is not None}
+
+
+def flow_variables(flow: AnyFlow, revision: int, host: Host) -> dict[str, Any]:
+    """Give what every expression of *flow* sees, in an execution or not."""
     return {
         "flow": {"id": flow.id, "namespace": flow.namespace, "revision": revision},
         "vars": flow.variables,

@@ -11,7 +11,7 @@ from tidewaiter.config.spec import TypedSpec
 from tidewaiter.tasks.objectstore import ObjectStores
 
 Level = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]
-EndState = Literal["SUCCESS", "WARNING", "FAILED"]
+EndState = Literal["SUCCESS", "WARNING", "FAILED", "CANCELLED", "SKIPPED"]
 
 
 class Log(Protocol):
@@ -134,7 +134,7 @@ class TaskContext:
     *namespace_files* is the folder of the flow's namespace files, None if there is none. *task_run_id* marks every
     program of this run, so that `tidewaiter.tasks.process.kill_survivors` finds them after a crash of the daemon;
     runs that are alive at the same time never share one. *task_key* is what tells this task from every other in all
-    executions: namespace, flow, task path and the values of the loops around it.
+    executions: namespace, flow, task id, and the value of the loop around it, if any.
     """
 
     workdir: Path

@@ -10,9 +10,9 @@ from workshop.builders import Intake, Workshop
 from tidewaiter.config.expression import Expressions
 from tidewaiter.daemon.database.sqlite import SqliteDatabase, database_at
 from tidewaiter.daemon.journal import Journal
-from tidewaiter.daemon.run import Workplace
 from tidewaiter.daemon.scope import Host
 from tidewaiter.daemon.secrets import Secrets
+from tidewaiter.daemon.situation import Workplace
 from tidewaiter.daemon.storage import Storage
 from tidewaiter.tasks.context import GitSettings, RunnerSettings
 from tidewaiter.triggers.aws import Clients
