@@ -1,6 +1,8 @@
 """The HTTP tasks: Request gives a response as output, Download keeps it as a file."""
 
 import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from tidewaiter.config.fields import Text
@@ -38,15 +40,12 @@ class HttpSpec(TaskSpec):
 
 
 class Request(HttpSpec):
-    """
-    Send a request and give its response as outputs (Kestra's documentation of ``core.http.Request``).
-
-    *encrypt_body* has no effect: outputs are kept in the journal, which only the daemon's user can read.
-    """
+    """Send a request and give its response as outputs (Kestra's documentation of ``core.http.Request``)."""
 
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.http.Request", "io.kestra.plugin.fs.http.Request")
-
-    encrypt_body: Dynamic[bool] = False
+    IGNORED: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {**HttpSpec.IGNORED, "encryptBody": "outputs are kept in the journal, which only the daemon's user can read"}
+    )
 
 
 class Download(HttpSpec):

@@ -21,8 +21,6 @@ _EXCERPT = 500
 
 async def request(spec: Request, context: TaskContext) -> Result:
     """See `tidewaiter.tasks.http.run_request`."""
-    if spec.encrypt_body:
-        context.log("WARN", "encryptBody has no effect: outputs are kept in the journal as they are")
     async with _answer(spec, context) as response:
         body = await _text(response, spec.options.max_content_length)
         if not spec.connecting.accepts(response.status):

@@ -15,6 +15,7 @@ from tidewaiter.config.errors import TaskError
 from tidewaiter.tasks.http import Download, Request, run_download, run_request
 from tidewaiter.tasks.httpclient import MAX_REDIRECTS
 from tidewaiter.tasks.httpguard import GuardedResolver, forbidden
+from tidewaiter.tasks.httpoptions import HttpOptions
 
 
 async def echo(request: web.Request) -> web.Response:
@@ -254,11 +255,6 @@ class TestWhatComesBack:
                 await asked(context, f"http://127.0.0.1:{port}/?key=s3cret")
         assert "s3cret" not in str(caught.value)
 
-    async def test_no_encryption(self, context, log, server):
-        """What has no effect is said."""
-        await asked(context, f"{server}/echo", encryptBody=True)
-        assert "encryptBody has no effect" in log.at("WARN")[0]
-
 
 class TestRedirects:
     @pytest.mark.parametrize(
@@ -397,12 +393,14 @@ def test_refused_options(options):
         Request(id="t", type="http.Request", uri="http://x", options=options)
 
 
-def test_options_of_old(context):
-    """Options without an effect are accepted."""
+def test_what_has_no_effect_is_accepted():
+    """Options of old and encryption are left out, each with a reason to be shown."""
     old = {
         "connectionPoolIdleTimeout": "PT0S",
         "readIdleTimeout": "PT10M",
         "connectTimeout": "PT1M",
         "logLevel": "INFO",
     }
-    assert Request(id="t", type="http.Request", uri="http://x", options=old).options.wait.connect_timeout
+    spec = Request(id="t", type="http.Request", uri="http://x", options=old, encryptBody=True)
+    assert spec.options.wait.connect_timeout
+    assert ("encryptBody" in Request.IGNORED, "logLevel" in HttpOptions.IGNORED) == (True, True)
