@@ -25,7 +25,6 @@ _DASHED = re.compile(r"\b(inputs|outputs)\.(\w+(?:-\w+)+)")
 
 PLANNED_PROPERTIES = frozenset(
     {
-        "cache",
         "conditions",
         "when",
     }

@@ -77,7 +77,7 @@ def test_the_names_known_are_those_of_the_place() -> None:
     assert only(GOOD + TASK + trigger).hint == "did you mean 'kmsKeyId'?"
 
 
-@pytest.mark.parametrize("name", ["cache", "conditions", "when"])
+@pytest.mark.parametrize("name", ["conditions", "when"])
 def test_a_property_of_kestra_that_is_not_done_is_named_so(name: str) -> None:
     """Authors of Kestra flows learn that it is not their mistake."""
     assert only(GOOD + TASK + f"{name}: []\n").message == f"property '{name}' is not supported here yet"
