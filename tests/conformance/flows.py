@@ -21,17 +21,15 @@ DIFFERENCES: Mapping[str, Mapping[str, list[str]]] = json.loads(
 _SECONDS = 25.0
 _AT_ONCE = 4
 _FITTING = ("SUCCESS", "WARNING")
+_UNSUITABLE = "the sample data do not suit it"
 _SAMPLES: Sequence[tuple[str, str]] = (
     (r"exit code 127|rustup|compilation terminated", "a program is not installed"),
     (r"ModuleNotFoundError|No module named", "a Python module is not installed"),
     (r"[Cc]annot connect|Name or service not known|Connect call failed", "needs a server outside"),
     (r"no such namespace file|No such file", "needs files that are not in the corpus"),
     (r"there is no flow", "needs a flow that is not in the corpus"),
-    (
-        r"input '.*' must|there is no case|exit code|undefined variable '(trigger|inputs|envs|globals|namespace)"
-        r"|not JSON|is not an internal-storage URI",
-        "the sample data do not suit it",
-    ),
+    (r"input '.*' must|there is no case|exit code|not JSON|is not an internal-storage URI", _UNSUITABLE),
+    (r"undefined variable '(trigger|inputs|envs|globals|namespace)", _UNSUITABLE),
 )  # fmt: skip
 
 
