@@ -235,7 +235,7 @@ class TestNamespaceFiles:
     async def test_a_file_that_must_not_be_there(self, others):
         """That is a failure which names it."""
         (others.workdir / "top.py").write_text("mine")
-        with pytest.raises(TaskError, match="'top.py' is there already"):
+        with pytest.raises(TaskError, match=r"'top\.py' is there already"):
             await place_namespace_files(NamespaceFiles(namespaces=("base",), if_exists="FAIL"), others)
 
     @pytest.mark.parametrize("name", ["..", "a/b", ""])
