@@ -1,16 +1,20 @@
 """How an HTTP task connects: its property ``options`` (Kestra's documentation of ``core.http.Request``)."""
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tidewaiter.config.fields import Duration, PositiveDuration, Text
+from tidewaiter.config.fields import PositiveDuration, Text
 from tidewaiter.config.spec import Dynamic, Spec, misfit
 
 MAX_BODY = 10 * 1024**2
 LARGEST_BODY = 100 * 1024**2
 """Bytes of a response that becomes an output, unless ``maxContentLength`` says otherwise, and at most."""
+
+_NOT_LOGGED = "requests and responses are not logged: they hold credentials"
 
 
 class Timeouts(Spec):
@@ -58,10 +62,17 @@ class HttpOptions(Spec):
     one of *allowed_response_codes* where there are any.
 
     The old ``connectTimeout``, ``readTimeout``, ``basicAuth…`` and ``proxy…`` mean what *timeout*, *auth* and *proxy*
-    say. *max_content_length* bounds, in bytes, a response that becomes an output. Connections are not kept and nothing
-    is logged of headers and bodies, so *connection_pool_idle_timeout*, *read_idle_timeout*, *logs* and *log_level* have
-    no effect.
+    say. *max_content_length* bounds, in bytes, a response that becomes an output.
     """
+
+    IGNORED: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "readIdleTimeout": "readTimeout says how long to wait for more of a response",
+            "connectionPoolIdleTimeout": "connections are not kept",
+            "logs": _NOT_LOGGED,
+            "logLevel": _NOT_LOGGED,
+        }
+    )
 
     timeout: Timeouts | None = None
     proxy: Proxy | None = None
@@ -71,12 +82,9 @@ class HttpOptions(Spec):
     allow_failed: Dynamic[bool] = False
     allowed_response_codes: Dynamic[tuple[int, ...]] = ()
     default_charset: Dynamic[Text] = "UTF-8"
-    logs: tuple[str, ...] | None = None
 
     connect_timeout: Dynamic[PositiveDuration | None] = None
     read_timeout: Dynamic[PositiveDuration | None] = None
-    read_idle_timeout: Dynamic[Duration | None] = None
-    connection_pool_idle_timeout: Dynamic[Duration | None] = None
     max_content_length: Dynamic[Annotated[int, Field(ge=1, le=LARGEST_BODY)]] = MAX_BODY
     proxy_type: Dynamic[Literal["DIRECT", "HTTP"]] = "HTTP"
     proxy_address: Dynamic[Text | None] = None
@@ -85,7 +93,6 @@ class HttpOptions(Spec):
     proxy_password: Dynamic[Text | None] = None
     basic_auth_user: Dynamic[Text | None] = None
     basic_auth_password: Dynamic[Text | None] = None
-    log_level: str | None = None
 
     @property
     def wait(self) -> Timeouts:

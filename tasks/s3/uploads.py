@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote, urlencode
 
@@ -41,16 +42,18 @@ class UploadSpec(StoreSpec):
 class Upload(AwsConnection, UploadSpec):
     """
     Upload stored files (Kestra's documentation of ``aws.s3.Upload``). *checksum*, in base64, is what the store shall
-    find with *checksum_algorithm*. *content_length* has no effect: a file has its own.
+    find with *checksum_algorithm*.
     """
 
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.aws.s3.Upload",)
+    IGNORED: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {**UploadSpec.IGNORED, "contentLength": "a stored file has its own length"}
+    )
 
     cache_control: Dynamic[Text | None] = None
     content_encoding: Dynamic[Text | None] = None
     content_disposition: Dynamic[Text | None] = None
     content_language: Dynamic[Text | None] = None
-    content_length: Dynamic[int | None] = None
     expires: Dynamic[Text | None] = None
     acl: Dynamic[Text | None] = None
     storage_class: Dynamic[Text | None] = None
