@@ -12,14 +12,14 @@ from tidewaiter.triggers.conditions import Circumstances, Conditions, about_time
 
 
 class ConditionalTrigger(TriggerSpec):
-    """
-    A trigger that starts an execution when something has happened, if all *conditions* hold and *when* is true
-    (its value is neither blank, ``0`` nor ``false``). *inputs* are given to the execution.
-    """
+    """A trigger that starts an execution when something has happened, if its conditions let it."""
 
     conditions: Conditions = ()
+    """What must hold, all of it, for an execution to start."""
     when: Text = "true"
+    """An expression; nothing starts while its value is blank, ``0`` or ``false``."""
     inputs: Dynamic[dict[str, Any]] = Field(default_factory=dict)
+    """The inputs of the execution."""
 
     @model_validator(mode="after")
     def _conditions_fit(self) -> Self:

@@ -107,7 +107,9 @@ class Condition(TypedSpec):
     ABOUT_UPSTREAM: ClassVar[bool] = False
 
     id: str = ""
+    """Tells the condition from others, where several executions are waited for."""
     type: str
+    """Which condition it is."""
 
     def holds(self, seen: Circumstances) -> bool:
         """
@@ -129,6 +131,7 @@ class Expression(Condition):
     NAMES = (*_named("Expression"), f"{_CANONICAL}VariableCondition", f"{_LEGACY}VariableCondition")
 
     expression: Text
+    """What must give anything but blank text or ``false``."""
 
     def holds(self, seen: Circumstances) -> bool:
         """See `Condition.holds`."""
@@ -137,6 +140,7 @@ class Expression(Condition):
 
 class _Dated(Condition):
     date: MomentText = _PRESENT
+    """The date that is looked at: that of a schedule, else the present."""
 
     def moment(self, seen: Circumstances) -> datetime:
         """The date that is meant, in its own zone."""
@@ -149,7 +153,9 @@ class DateTimeBetween(_Dated):
     NAMES = _named("DateTimeBetween")
 
     after: MomentText | None = None
+    """The date must be later than this one."""
     before: MomentText | None = None
+    """The date must be earlier than this one."""
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -172,7 +178,9 @@ class TimeBetween(_Dated):
     NAMES = _named("TimeBetween")
 
     after: TimeText | None = None
+    """The time of the date must be later than this one."""
     before: TimeText | None = None
+    """The time of the date must be earlier than this one."""
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -205,6 +213,7 @@ class DayWeek(_Dated):
     NAMES = _named("DayWeek")
 
     day_of_week: Day
+    """The day that is meant."""
 
     def holds(self, seen: Circumstances) -> bool:
         """See `Condition.holds`."""
@@ -217,7 +226,9 @@ class DayWeekInMonth(_Dated):
     NAMES = _named("DayWeekInMonth")
 
     day_of_week: Day
+    """The day of the week that is meant."""
     day_in_month: Literal["FIRST", "SECOND", "THIRD", "FOURTH", "LAST"]
+    """Which of these days in each month."""
 
     def holds(self, seen: Circumstances) -> bool:
         """See `Condition.holds`."""
@@ -241,6 +252,7 @@ class Weekend(_Dated):
 
 class _Several(Condition):
     conditions: Annotated[tuple["AnyCondition", ...], Field(min_length=1)]
+    """The conditions that are asked."""
 
     def parts(self) -> Iterator[Condition]:
         """See `Condition.parts`."""
@@ -289,7 +301,9 @@ class ExecutionFlow(UpstreamCondition):
     NAMES = _named("ExecutionFlow")
 
     namespace: Text
+    """The namespace of the flow."""
     flow_id: Text
+    """The id of the flow."""
 
     def fits(self, upstream: Upstream, render: Render) -> bool:
         """See `UpstreamCondition.fits`."""
@@ -302,8 +316,11 @@ class ExecutionNamespace(UpstreamCondition):
     NAMES = _named("ExecutionNamespace")
 
     namespace: Text
+    """The namespace, or a part of it."""
     comparison: Literal["EQUALS", "PREFIX", "SUFFIX"] | None = None
+    """Whether it is all of the namespace, its beginning or its end."""
     prefix: bool = False
+    """The older way to say ``comparison: PREFIX``."""
 
     def fits(self, upstream: Upstream, render: Render) -> bool:
         """See `UpstreamCondition.fits`."""
@@ -321,7 +338,9 @@ class ExecutionStatus(UpstreamCondition):
     NAMES = _named("ExecutionStatus")
 
     in_: tuple[State, ...] | None = Field(None, alias="in")
+    """The states one of which the execution must be in."""
     not_in: tuple[State, ...] | None = None
+    """The states none of which it may be in."""
 
     def fits(self, upstream: Upstream, render: Render) -> bool:
         """See `UpstreamCondition.fits`."""
@@ -335,6 +354,7 @@ class ExecutionLabels(UpstreamCondition):
     NAMES = _named("ExecutionLabels")
 
     labels: Labels
+    """The labels it must have, with their values."""
 
     def fits(self, upstream: Upstream, render: Render) -> bool:
         """See `UpstreamCondition.fits`."""
@@ -347,6 +367,7 @@ class ExecutionOutputs(UpstreamCondition):
     NAMES = _named("ExecutionOutputs")
 
     expression: Text
+    """What must give anything but blank text or ``false``; the outputs are ``trigger.outputs``."""
 
     def fits(self, upstream: Upstream, render: Render) -> bool:
         """See `UpstreamCondition.fits`."""
@@ -363,12 +384,19 @@ class MultipleCondition(UpstreamCondition):
     NAMES = (f"{_CANONICAL}MultipleCondition", f"{_LEGACY}MultipleCondition")
 
     description: str | None = None
+    """What it is for."""
     window: PositiveDuration | None = None
+    """The length of the windows, the older way to write ``timeWindow.window``."""
     window_advance: Duration | None = None
+    """How far they are shifted from midnight, the older way to write ``timeWindow.windowAdvance``."""
     time_window: TimeWindow | None = None
+    """Within what time all must have held."""
     sla: TimeWindow | None = None
+    """An older name of ``timeWindow``."""
     reset_on_success: bool = True
+    """Whether all must hold anew once the flow has started."""
     conditions: Annotated[dict[str, "AnyCondition"], Field(min_length=1)]
+    """What must have held, each for some execution, by names of your own."""
 
     @property
     def within(self) -> TimeWindow:

@@ -39,13 +39,18 @@ class Requirement:
 
 
 class UpstreamFlow(Spec):
-    """Executions of a flow, or of all in a namespace, that end in one of *states* with these *labels*."""
+    """Executions of a flow, or of all in a namespace."""
 
     namespace: Text | None = None
+    """The namespace of the flow; any without it."""
     flow_id: Text | None = None
+    """The id of the flow; any without it."""
     states: tuple[State, ...] | None = None
+    """The states one of which the execution must be in; any of the trigger's without it."""
     labels: Labels = Field(default_factory=dict)
+    """The labels that the execution must have."""
     when: Text = "true"
+    """An expression; the execution does not count while its value is blank, ``0`` or ``false``."""
 
     @property
     def name(self) -> str:
@@ -68,9 +73,13 @@ class Filter(Spec):
     """One comparison with what the execution is."""
 
     field: Literal["FLOW_ID", "NAMESPACE", "STATE", "EXPRESSION"]
+    """What is compared: something of the execution, or the value of an expression."""
     type: FilterType
+    """How it is compared."""
     value: Text | None = None
+    """What it is compared with; with ``EXPRESSION``, the expression."""
     values: tuple[Text, ...] = ()
+    """What it is compared with by ``IN`` and ``NOT_IN``."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -124,8 +133,11 @@ class Where(Spec):
     """Several comparisons, all of which must hold (``AND``) or any (``OR``)."""
 
     id: Id
+    """Tells it from the others."""
     operand: Literal["AND", "OR"] = "AND"
+    """Whether all of ``filters`` must hold, or any."""
     filters: Annotated[tuple[Filter, ...], Field(min_length=1)]
+    """The comparisons."""
 
     def holds(self, seen: Circumstances) -> bool:
         """Tell whether it is true of the execution that has ended."""
@@ -137,11 +149,17 @@ class Preconditions(Spec):
     """Executions that must all have happened within one window: one of each of *flows*, one for each of *where*."""
 
     id: Id
+    """Tells them from others."""
     description: str | None = None
+    """What they are for."""
     time_window: TimeWindow = Field(default_factory=TimeWindow)
+    """Within what time all must have happened."""
     reset_on_success: bool = True
+    """Whether all must happen anew once the flow has started."""
     flows: tuple[UpstreamFlow, ...] = ()
+    """Executions one of each of which is waited for."""
     where: tuple[Where, ...] = ()
+    """What must be true of an execution, each of some."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -158,11 +176,10 @@ class Preconditions(Spec):
 
 class FlowTrigger(ConditionalTrigger):
     """
-    Starts an execution when one of another flow has ended, or pauses, in one of *states*; never after one of its own
-    flow.
+    Starts an execution when one of another flow has ended, or pauses; never after one of its own flow.
 
-    All of *conditions* must hold for that execution. With *preconditions*, *depends_on* or a `MultipleCondition`,
-    several executions are waited for.
+    Conditions look at that execution. With ``preconditions``, ``dependsOn`` or a ``MultipleCondition`` several are
+    waited for.
     """
 
     NAMES: ClassVar[tuple[str, ...]] = (
@@ -171,11 +188,17 @@ class FlowTrigger(ConditionalTrigger):
     )
 
     allow_concurrent: bool = True
+    """Whether executions of the trigger may run at the same time."""
     states: tuple[State, ...] = (*ENDED, "PAUSED")
+    """The states in which executions are looked at."""
     preconditions: Preconditions | None = None
+    """The executions that must all have happened."""
     depends_on: tuple[UpstreamFlow, ...] = ()
+    """The executions that must have happened, in the newer form."""
     mode: Literal["ALL", "ANY", "AT_LEAST"] = "ALL"
+    """Whether all of ``dependsOn`` must have happened, any, or at least ``minSatisfied``."""
     min_satisfied: Annotated[int, Field(ge=1)] | None = None
+    """How many of ``dependsOn`` are enough, with ``mode: AT_LEAST``."""
 
     @model_validator(mode="after")
     def _countable(self) -> Self:

@@ -19,16 +19,11 @@ class Backfill(Spec):
     """Where a new schedule begins, if not now (Kestra before 0.15)."""
 
     start: Dynamic[MomentText]
+    """The first date, in the schedule's time zone where it names none."""
 
 
 class Schedule(ConditionalTrigger):
-    """
-    Starts an execution at each date of *cron* (`triggers.cron`) in *timezone*, UTC without one.
-
-    *recover_missed_schedules* says what becomes of dates that went by while no daemon ran: each is made up for, only
-    the last one, or none. A date that is later than *late_maximum_delay* is left out. Dates on which a condition does
-    not hold are none.
-    """
+    """Starts an execution at given times. Dates on which a condition does not hold are none."""
 
     NAMES: ClassVar[tuple[str, ...]] = (
         "io.kestra.plugin.core.trigger.Schedule",
@@ -36,12 +31,19 @@ class Schedule(ConditionalTrigger):
     )
 
     cron: Text
+    """The dates: minute, hour, day, month and weekday, or a nickname such as ``@daily``."""
     with_seconds: bool = False
+    """Whether ``cron`` may have six fields, the first of which is the second."""
     timezone: ZoneName | None = None
+    """The time zone of the dates; UTC without one."""
     late_maximum_delay: PositiveDuration | None = None
+    """A date that would come later than this is left out."""
     recover_missed_schedules: Recovery = "ALL"
+    """What becomes of dates that went by while no daemon ran: each is made up for, only the last one, or none."""
     backfill: Backfill | None = None
+    """Lets a new schedule begin in the past."""
     conditions: Annotated[Conditions, Field(validation_alias=AliasChoices("conditions", "scheduleConditions"))] = ()
+    """What must hold on a date, all of it, for it to be one."""
 
     @model_validator(mode="after")
     def _due_at_times(self) -> Self:

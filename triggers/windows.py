@@ -31,18 +31,26 @@ def zone_of(name: str | None) -> tzinfo:
 
 class TimeWindow(Spec):
     """
-    ``DURATION_WINDOW``: windows of that length, one after the other from midnight, shifted by *window_advance*.
-    ``SLIDING_WINDOW``: the time of that length up to now. ``DAILY_TIME_DEADLINE``: from midnight to *deadline*.
-    ``DAILY_TIME_WINDOW``: from *start_time* to *end_time*. Days and times are those of *timezone*, UTC without one.
+    The time within which executions must have happened.
+
+    ``DURATION_WINDOW``: windows of one length, one after the other from midnight. ``SLIDING_WINDOW``: the time of that
+    length up to now. ``DAILY_TIME_DEADLINE``: from midnight to a deadline. ``DAILY_TIME_WINDOW``: between two times.
     """
 
     type: Literal["DURATION_WINDOW", "SLIDING_WINDOW", "DAILY_TIME_DEADLINE", "DAILY_TIME_WINDOW"] = "DURATION_WINDOW"
+    """Which time is meant."""
     window: PositiveDuration = _DAY
+    """The length of a window."""
     window_advance: Duration = timedelta(0)
+    """How far windows are shifted from midnight."""
     deadline: time | None = None
+    """Until when, each day."""
     start_time: time | None = None
+    """From when, each day."""
     end_time: time | None = None
+    """Until when, each day."""
     timezone: ZoneName | None = None
+    """The time zone of days and times; UTC without one."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
