@@ -156,4 +156,7 @@ class Control:
     def poll(self, trigger: TriggerKey) -> None:
         """Make a trigger look now. Raises `NotPossibleError` when no daemon has it."""
         if self.poll_trigger is None or not self.poll_trigger(trigger):
-            raise NotPossibleError(f"no daemon is running trigger '{trigger}' now", "start one with 'tidewaiter run'")
+            raise NotPossibleError(
+                f"nothing looks for objects of trigger '{trigger}' now",
+                "start a daemon with 'tidewaiter run'; only triggers that watch a bucket look",
+            )

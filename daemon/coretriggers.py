@@ -106,7 +106,7 @@ class CoreTriggers:
         """Whether what came due has been started, every execution has ended, and so has what follows from that."""
         quiet = self.scheduler.settled and await self.journal.announcements.quiet()
         if not quiet:
-            self._wake()
+            self._loops[1].wake()
         return quiet
 
     def _own(self, key: TriggerKey) -> Mapping[str, Any]:

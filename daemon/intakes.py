@@ -95,11 +95,11 @@ class Intakes:
         for key, watch in watches.items():
             self._serve(key, watch)
         await self.port.journal.triggers.order_stops({duty.key: duty.spec.stop_after for duty in duties})
+        rest = [duty for duty in duties if duty.key not in watches]
+        await self.others(rest, complete=not flows.problems)
         await self.port.journal.triggers.note_served(flows.flows)
         # Not before they are served: what a failing journal kept from it is a change at the next look, too.
         self.flows = flows
-        rest = [duty for duty in duties if duty.key not in watches]
-        await self.others(rest, complete=not flows.problems)
         _tell_changes(before.flows, flows.flows)
 
     async def stop(self) -> None:

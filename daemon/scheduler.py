@@ -33,7 +33,7 @@ MOST_LIVE = 100
 _LONGEST_WAIT = timedelta(minutes=1)
 _AFTER_TROUBLE = timedelta(seconds=10)
 _DATES_A_STEP = 200
-_DATES_AHEAD = 500
+_DATES_AHEAD = 100
 _TICK = timedelta(microseconds=1)
 
 
@@ -81,9 +81,9 @@ class Scheduler:
 
     def facts(self, key: TriggerKey) -> Mapping[str, Any]:
         """Give what is known of a schedule."""
-        spec, due = self._served[key].duty.spec, self._next.get(key)
+        item, due = self._served.get(key), self._next.get(key)
         return {
-            "watches": f"cron {spec.definition}",
+            "watches": f"cron {item.duty.spec.definition}" if item else None,
             "nextDate": timestamp(due) if due else None,
             "waiting": key in self._full,
         }

@@ -97,6 +97,10 @@ class Webhooks:
             known["problem"] = {"cause": "NotListening", "message": message, "hint": _HOW_TO_LISTEN, "since": None}
         return known
 
+    def knows(self, flow_path: str, key: str) -> bool:
+        """Whether there is such a webhook: nothing need be read of a request to another."""
+        return self._found(flow_path, key) is not None
+
     async def answer(self, flow_path: str, key: str, call: Call) -> Answer:
         """Answer a request to the webhook of a flow, given by its full name; an execution is created before that."""
         duty = self._found(flow_path, key)

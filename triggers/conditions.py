@@ -8,7 +8,7 @@ that is the present.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -51,9 +51,9 @@ class Circumstances:
     upstream: Upstream | None = None
 
 
-def moment(text: str) -> datetime:
+def moment(text: str, zone: tzinfo = UTC) -> datetime:
     """
-    Read a date in ISO-8601, in UTC where it names no zone.
+    Read a date in ISO-8601, in *zone* where it names none.
 
     Raises:
         PropertyError: it is none.
@@ -62,7 +62,7 @@ def moment(text: str) -> datetime:
         found = datetime.fromisoformat(_ZONE_NAME.sub("", text.strip()))
     except ValueError as error:
         raise PropertyError(f"'{text[:60]}' is not a date, for example 2026-05-01T12:00:00Z") from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=zone)
 
 
 def _time(text: str) -> time:

@@ -1,6 +1,6 @@
 """The trigger that starts executions at given times: `core.trigger.Schedule`."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, Field, model_validator
@@ -67,6 +67,4 @@ class Schedule(ConditionalTrigger):
         """The moment after which a new schedule has dates, None for the present; only for a spec without templates."""
         if self.backfill is None:
             return None
-        start = moment(self.backfill.start)
-        unzoned = datetime.fromisoformat(self.backfill.start.strip()).tzinfo is None
-        return (start.replace(tzinfo=zone_of(self.timezone)) if unzoned else start) - timedelta(microseconds=1)
+        return moment(self.backfill.start, zone_of(self.timezone)).astimezone(UTC) - timedelta(microseconds=1)

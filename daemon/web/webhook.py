@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import structlog
 from aiohttp import web
 from multidict import MultiMapping
 
@@ -13,6 +14,8 @@ from tidewaiter.config.document import MAX_DEPTH
 from tidewaiter.config.errors import TidewaiterError
 from tidewaiter.daemon.records import storable
 from tidewaiter.daemon.webhooks import Answer, Call, Webhooks
+
+_log = structlog.get_logger("tidewaiter.webhooks")
 
 _PATHS = tuple(
     f"/api/v1/{tenant}executions/webhook/{{namespace}}/{{flow}}/{{key}}" for tenant in ("", "main/")
@@ -35,6 +38,8 @@ class WebhookRoutes:
         return [web.route(method, path, self._handle) for path in _PATHS for method in _METHODS]
 
     async def _handle(self, request: web.Request) -> web.Response:
+        if not self._webhooks.knows(*_named(request)):
+            return _refused(404, "there is no such webhook")
         if self._in_hand >= self._at_once:
             return _refused(503, "too many requests at once; try again")
         self._in_hand += 1
@@ -53,13 +58,19 @@ class WebhookRoutes:
             return _refused(408, "the body did not arrive in time")
         except web.HTTPRequestEntityTooLarge:
             return _refused(413, "the body is too large; see limits.webhook_body")
-        named = request.match_info
         try:
-            flow_path = f"{named['namespace']}.{named['flow']}"
-            answer = await self._webhooks.answer(flow_path, named["key"], _call(request, content))
+            answer = await self._webhooks.answer(*_named(request), _call(request, content))
         except TidewaiterError as error:
-            return _refused(503, error.message)
+            # The journal failed. Where it lies is nothing for those outside.
+            _log.error("webhook_failed", error=error.message, hint=error.hint)
+            return _refused(503, "nothing can be started now; try again")
         return _response(answer)
+
+
+def _named(request: web.Request) -> tuple[str, str]:
+    """Give the full name of the flow, and the key."""
+    named = request.match_info
+    return f"{named['namespace']}.{named['flow']}", named["key"]
 
 
 def _call(request: web.Request, content: bytes) -> Call:

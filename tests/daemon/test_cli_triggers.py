@@ -92,7 +92,7 @@ def test_a_paused_trigger_does_not_keep_a_single_run_from_ending(run: Any, state
 def test_polling_needs_a_daemon(run: Any) -> None:
     """Exit code 1, with what to do."""
     code, _, err = run("poll", "orders/arrival")
-    assert (code, "no daemon is running trigger" in err, "tidewaiter run" in err) == (1, True, True)
+    assert (code, "nothing looks for objects" in err, "tidewaiter run" in err) == (1, True, True)
 
 
 def test_a_trigger_nobody_knows(run: Any) -> None:

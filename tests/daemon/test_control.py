@@ -104,7 +104,7 @@ async def test_a_trigger_is_paused_and_told(control: Control, daemon: Daemon, jo
 async def test_polling_needs_a_daemon_with_that_trigger(control: Control, journal: Journal) -> None:
     """Asking in vain is told."""
     control.poll(TRIGGER)
-    with pytest.raises(NotPossibleError, match="no daemon is running trigger 'a/b/c' now"):
+    with pytest.raises(NotPossibleError, match="nothing looks for objects of trigger 'a/b/c' now"):
         control.poll(TriggerKey("a", "b", "c"))
     with pytest.raises(NotPossibleError, match="no daemon is running"):
         Control(journal).poll(TRIGGER)
