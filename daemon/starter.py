@@ -49,7 +49,7 @@ class Starter:
         labels = {name: render(text) for name, text in duty.spec.labels.items()}
         return Launch(
             duty.key,
-            duty.spec.type,
+            duty.spec.NAMES[0],  # whatever it was written as: `Execution.started_by` goes by it
             duty.revision,
             inputs=concrete(duty.spec, render, ("inputs",)).inputs,
             labels={name: text for name, text in labels.items() if text},

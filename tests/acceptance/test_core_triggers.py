@@ -293,3 +293,33 @@ async def test_each_end_has_its_consequence_whenever_it_is_killed(daemon: Daemon
     followed = [item["trigger"]["variables"]["executionId"] for item in found if item["flowId"] == "after"]
     assert sorted(sources) == sorted(followed)
     assert {item["state"] for item in found} == {"SUCCESS"}
+
+
+async def test_hostile_requests_harm_nobody(daemon: Daemon, address: str) -> None:
+    """Too many headers, bytes that are no text, a body that never ends: the next caller is served as before."""
+    daemon.add_flow(flow("called", HOOK))
+    daemon.start("--listen", address)
+    await daemon.ready()
+    host, port = address.split(":")
+    path = "/api/v1/executions/webhook/harbour/called/k"
+    many = b"".join(b"X-%d: 1\r\n" % number for number in range(110))
+    answers = []
+    for headers in (
+        b"Content-Length: 0\r\n" + many,
+        b"Content-Length: 0\r\nX-Odd: \xff\xfe\r\n",
+        b"Content-Length: nan\r\n",
+    ):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(f"POST {path}?odd=%ff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n".encode() + headers + b"\r\n")
+        answers.append((await reader.readline())[9:12])
+        writer.close()
+    hanging = await asyncio.open_connection(host, int(port))
+    hanging[1].write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n".encode())
+
+    status, _ = await call(address, "harbour/called/k", {"ship": "Ada"})
+
+    hanging[1].close()
+    assert answers == [b"431", b"200", b"400"]
+    assert status == 200
+    assert len(await daemon.until_ended(2)) == 2
+    assert (await daemon.call("executions", "list", "--json")).returncode == 0

@@ -45,6 +45,7 @@ async def test_what_follows_knows_what_went_before(bench: Bench) -> None:
     variables = execution.variables or {}
     assert (variables["flowId"], variables["state"], variables["outputs"]) == ("ebb", "SUCCESS", {"n": 1})
     assert (execution.inputs, execution.labels) == ({"n": "1 quay"}, {"of": "ebb"})
+    assert execution.started_by == ("harbour", "ebb", variables["executionId"])
     assert bench.office.launched == 1
 
 
