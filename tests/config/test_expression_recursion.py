@@ -32,6 +32,7 @@ def expressions() -> Expressions:
         ("{{ '{{ third }}' }}", "1"),
         ("{% raw %}{{ first }}{% endraw %} {{ third }}", "{{ first }} 1"),
         ("{{ render('{% raw %}{{ first }}{% endraw %}') }}", "{{ first }}"),
+        ("{{ [render('{% raw %}{{ first }}{% endraw %}')] }}", '["{{ first }}"]'),
         ("{{ render(third) }}", "1"),
         ("no { expression", "no { expression"),
     ],
@@ -44,6 +45,12 @@ def test_recursive_scope(expressions: Expressions, source: str, expected: str) -
 def test_recursive_values_keep_their_type(expressions: Expressions) -> None:
     """The strings inside a list are rendered, too, when its value is asked for."""
     assert expressions.evaluate("{{ list }}", Scope(VARIABLES, recursive=True)) == ["1", 2]
+
+
+def test_raw_text_inside_of_values(expressions: Expressions) -> None:
+    """Raw text that ended up in a list comes back there."""
+    source = "{{ [render('{% raw %}{{ first }}{% endraw %}')] }}"
+    assert expressions.evaluate(source, Scope(VARIABLES, recursive=True)) == ["{{ first }}"]
 
 
 @pytest.mark.parametrize("source", ["{{ third }}", "{{ list }}", "{{ key }}"])
