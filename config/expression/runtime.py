@@ -86,6 +86,8 @@ class Run:
 
     def restored(self, value: Any) -> Any:
         """Give *value* with the texts of ``raw`` tags where they were kept back."""
+        if not self._kept:
+            return value
         if isinstance(value, Mapping):
             return {self.restored(key): self.restored(item) for key, item in value.items()}
         if isinstance(value, list):

@@ -75,3 +75,12 @@ def test_errors_name_the_inner_expression(expressions: Expressions) -> None:
     """What fails in a later pass is quoted as it stands there."""
     with pytest.raises(ExpressionError, match=r"undefined variable 'nothing' in '\{\{ nothing \}\}'"):
         expressions.render("x {{ undefined }}", Scope(VARIABLES, recursive=True))
+
+
+def test_deep_value_is_refused(expressions: Expressions) -> None:
+    """A value that is nested too deeply is no crash, also where each of its parts would be rendered."""
+    deep: list[Any] = ["{{ first }}"]
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(ExpressionError, match="nested"):
+        expressions.evaluate("{{ deep | first }}", Scope({"deep": deep}, recursive=True))
