@@ -18,8 +18,9 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Limits:
     """
-    What one rendering may spend: characters of *output*, *rounds* of all its loops together, characters of all
-    texts it has *built* on the way, where an item of a list counts for 32, and *seconds*, after which it ends at its next step.
+    What one rendering may spend: characters of *output*, *rounds* of all its loops together, characters of all texts
+    it has *built* on the way, where an item of a list counts for 32, and *seconds*, after which it ends at its next
+    step.
     """
 
     output: int = 16 * 1024 * 1024
