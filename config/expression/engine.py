@@ -135,7 +135,12 @@ class Expressions:
 
     def _settled(self, run: Run, rendered: Any) -> Any:
         """Render again in a recursive scope, else give *rendered* back."""
-        return run.restored(self._render_again(run, rendered)) if run.scope.recursive else rendered
+        if not run.scope.recursive:
+            return rendered
+        try:
+            return run.restored(self._render_again(run, rendered))
+        except RecursionError as error:
+            raise ExpressionError("value is nested too deeply to be rendered recursively") from error
 
     def _start(self, scope: Scope) -> Run:
         return Run(scope, self._library, Budget.of(self._limits))
