@@ -30,6 +30,9 @@ KESTRA_PREFIX = "io.kestra.plugin."
 _CONCRETE = {"concrete": True}
 _EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _OBJECT = re.compile(r"\bobject\b")
+_RENAMED = re.compile(
+    r"\.fs\.http\.|\.core\.flow\.(?:Worker|Flow|WaitFor)$|Condition$|TaskRunner$|\.Purge(?:Execution)?$"
+)
 _SECRET = re.compile("secret|token|password|passphrase|key", re.IGNORECASE)
 
 
@@ -76,6 +79,11 @@ class TypedSpec(Spec):
         return (*cls.NAMES, *(short_name(name) for name in cls.NAMES if name.startswith(KESTRA_PREFIX)))
 
     @classmethod
+    def current_name(cls, written: str) -> str:
+        """Give the present full name for *written*, one of the accepted names."""
+        return current_name(cls.NAMES, written)
+
+    @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Offer the accepted names of ``type`` to editors."""
         json_schema = handler.resolve_ref_schema(handler(schema))
@@ -90,6 +98,21 @@ def short_name(name: str) -> str:
     return rest.removeprefix("core.").removeprefix("scripts.")
 
 
+def is_current(name: str) -> bool:
+    """Tell whether a full type name is one that Kestra still uses."""
+    return name.startswith(KESTRA_PREFIX) and not _RENAMED.search(name)
+
+
+def current_name(names: Sequence[str], written: str) -> str:
+    """
+    Give the present full name for *written*, one of *names* or short for one.
+
+    *names* are ordered as in `TypedSpec.NAMES`: an old name stands for the present one before it.
+    """
+    at = next(index for index, name in enumerate(names) if written in {name, short_name(name)})
+    return next((name for name in reversed(names[: at + 1]) if is_current(name)), names[0])
+
+
 class OneOf:
     """
     Annotation for a property that holds one of several typed specs, selected by ``type``.
@@ -102,6 +125,11 @@ class OneOf:
     def __init__(self, specs: Sequence[type[TypedSpec]]) -> None:
         self._specs = tuple(specs)
         self._by_name = {name: spec for spec in specs for name in spec.accepted_names()}
+
+    @property
+    def specs(self) -> tuple[type[TypedSpec], ...]:
+        """Every spec there is to choose from."""
+        return self._specs
 
     def selected(self, value: Any) -> type[TypedSpec] | None:
         """The spec that the ``type`` of *value* selects, None without one."""

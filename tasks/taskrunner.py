@@ -1,6 +1,6 @@
 """Where a script task wants to run: the property ``taskRunner`` and its older forms ``runner`` and ``docker``."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Tag
 
@@ -83,6 +83,8 @@ class DockerOptions(Spec):
 class Docker(DockerOptions):
     """Run in a container."""
 
+    NAMES: ClassVar[tuple[str, ...]] = _DOCKER
+
     type: str
     file_handling_strategy: Dynamic[Literal["VOLUME", "MOUNT"]] = "VOLUME"
     delete: Dynamic[bool] = True
@@ -92,6 +94,8 @@ class Docker(DockerOptions):
 class Process(Spec):
     """Run as a process of this machine."""
 
+    NAMES: ClassVar[tuple[str, ...]] = _PROCESS
+
     type: str
 
 
@@ -99,9 +103,9 @@ def _kind(value: Any) -> str | None:
     if isinstance(value, Spec):
         return type(value).__name__
     written = value.get("type") if isinstance(value, dict) else None
-    for kind, names in (("Process", _PROCESS), ("Docker", _DOCKER)):
-        if written in (*names, *map(short_name, names)):
-            return kind
+    for kind in (Process, Docker):
+        if written in (*kind.NAMES, *map(short_name, kind.NAMES)):
+            return kind.__name__
     return None
 
 

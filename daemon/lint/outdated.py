@@ -1,0 +1,115 @@
+"""Rules about names and forms that Kestra has left behind. They work here; `tidewaiter migrate` rewrites most."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tidewaiter.config.parts import Part
+from tidewaiter.daemon.lint.finding import Hit, Rule
+from tidewaiter.daemon.lint.subject import Subject
+from tidewaiter.tasks.files import LocalFiles
+from tidewaiter.tasks.legacy import LegacySpec
+
+_MIGRATE = "'tidewaiter migrate' rewrites it"
+
+
+def old_type(subject: Subject) -> Iterator[Hit]:
+    """A type is written with a name that Kestra has replaced. Newer versions of Kestra may no longer know it."""
+    for part in subject.parts:
+        told_elsewhere = part.spec is not None and issubclass(part.spec, LocalFiles)
+        if part.renamed and not told_elsewhere:
+            where = subject.value((*part.path, "type"))
+            yield Hit(where, f"type '{part.data['type']}' is now '{part.renamed}'", _MIGRATE)
+
+
+def _having(subject: Subject, *keys: str, under: Any = object) -> Iterator[tuple[Part, str]]:
+    for part in subject.parts:
+        if part.spec is not None and issubclass(part.spec, under):
+            yield from ((part, key) for key in keys if key in part.data)
+
+
+def old_runner(subject: Subject) -> Iterator[Hit]:
+    """
+    ``runner``, ``docker`` and ``dockerOptions`` say where a script runs in the way of Kestra 0.15. Since then
+    ``taskRunner`` and ``containerImage`` do.
+    """
+    for part, key in _having(subject, "runner", "docker", "dockerOptions"):
+        if "id" in part.data:
+            where = subject.key((*part.path, key))
+            yield Hit(where, f"'{key}' is replaced by 'taskRunner' and 'containerImage'", _MIGRATE)
+
+
+def old_local_files(subject: Subject) -> Iterator[Hit]:
+    """
+    ``LocalFiles`` puts files into a working directory and takes some out. Since Kestra 0.17 ``inputFiles`` and
+    ``outputFiles`` of the ``WorkingDirectory`` or of a task do.
+    """
+    for part in subject.parts:
+        if part.spec is not None and issubclass(part.spec, LocalFiles):
+            where = subject.value((*part.path, "type"))
+            yield Hit(where, "LocalFiles is replaced by 'inputFiles' and 'outputFiles'", _MIGRATE)
+
+
+def old_script(subject: Subject) -> Iterator[Hit]:
+    """The script tasks below ``io.kestra.core.tasks.scripts`` are older than Kestra 0.11."""
+    for part in subject.parts:
+        if part.spec is not None and issubclass(part.spec, LegacySpec):
+            where = subject.value((*part.path, "type"))
+            yield Hit(where, f"type '{part.data['type']}' is gone from Kestra", _MIGRATE)
+
+
+def task_defaults(subject: Subject) -> Iterator[Hit]:
+    """``taskDefaults`` is called ``pluginDefaults`` since Kestra 0.17."""
+    if "taskDefaults" in subject.flow:
+        yield Hit(subject.key(("taskDefaults",)), "'taskDefaults' is now 'pluginDefaults'", _MIGRATE)
+
+
+def input_name(subject: Subject) -> Iterator[Hit]:
+    """An input is named by ``id`` since Kestra 0.15; before, it had a ``name``."""
+    for part in subject.under("inputs"):
+        if "name" in part.data:
+            yield Hit(subject.key((*part.path, "name")), "the 'name' of an input is now its 'id'", _MIGRATE)
+
+
+def old_loop(subject: Subject) -> Iterator[Hit]:
+    """``EachSequential`` and ``EachParallel`` are replaced by ``ForEach`` with a ``concurrencyLimit``."""
+    for part in subject.parts:
+        written = part.data.get("type")
+        if isinstance(written, str) and written.endswith((".EachSequential", ".EachParallel")) and part.spec:
+            yield Hit(subject.value((*part.path, "type")), f"{written.split('.')[-1]} is replaced by ForEach", _MIGRATE)
+
+
+def conditions(subject: Subject) -> Iterator[Hit]:
+    """Kestra 2.0 replaces the ``conditions`` of triggers by one expression, ``when``."""
+    for part in subject.under("triggers"):
+        if part.data.get("conditions"):
+            where = subject.key((*part.path, "conditions"))
+            yield Hit(where, "'conditions' is replaced by 'when' in Kestra 2.0", "write the same as one expression")
+
+
+def listeners(subject: Subject) -> Iterator[Hit]:
+    """``listeners`` are deprecated since Kestra 0.12; a flow with a ``Flow`` trigger does the same."""
+    if "listeners" in subject.flow:
+        remedy = "use 'errors' or 'finally', or another flow with a Flow trigger"
+        yield Hit(subject.key(("listeners",)), "'listeners' are deprecated", remedy)
+
+
+def output_directory(subject: Subject) -> Iterator[Hit]:
+    """``outputDirectory`` is deprecated: ``outputFiles`` names what is to be kept."""
+    for part, key in _having(subject, "outputDirectory", "outputDir"):
+        if part.data[key] is True:
+            remedy = "name the files in 'outputFiles'"
+            yield Hit(subject.key((*part.path, key)), f"'{key}' is replaced by 'outputFiles'", remedy)
+
+
+RULES = (
+    Rule("TW101", "info", "old type name", old_type),
+    Rule("TW102", "info", "runner, docker, dockerOptions", old_runner),
+    Rule("TW103", "info", "LocalFiles", old_local_files),
+    Rule("TW104", "info", "script tasks before 0.11", old_script),
+    Rule("TW105", "info", "taskDefaults", task_defaults),
+    Rule("TW106", "info", "input with a name", input_name),
+    Rule("TW107", "info", "EachSequential, EachParallel", old_loop),
+    Rule("TW108", "info", "conditions of triggers", conditions),
+    Rule("TW109", "info", "listeners", listeners),
+    Rule("TW110", "info", "outputDirectory", output_directory),
+)

@@ -1,0 +1,58 @@
+"""Steps that only rename: types, flow properties, inputs."""
+
+from collections.abc import Iterator
+
+from tidewaiter.config.document import Node
+from tidewaiter.daemon.migrate.source import Change, Edit, Found, Left, Source, property_before, rewritten
+
+_FOR_EACH = "io.kestra.plugin.core.flow.ForEach"
+
+
+def type_names(source: Source) -> Iterator[Found]:
+    """Old names of types become the present ones."""
+    for part in source.parts:
+        node = source.root.at((*part.path, "type"))
+        if part.renamed and node is not None and node.style != "alias":
+            yield Change((rewritten(node, part.renamed),))
+
+
+def task_defaults(source: Source) -> Iterator[Found]:
+    """``taskDefaults`` becomes ``pluginDefaults``."""
+    if "taskDefaults" in source.root.entries and "pluginDefaults" not in source.root.entries:
+        yield Change((rewritten(source.root.entries["taskDefaults"].key, "pluginDefaults"),))
+
+
+def input_names(source: Source) -> Iterator[Found]:
+    """The ``name`` of an input becomes its ``id``."""
+    inputs = source.root.entries.get("inputs")
+    for item in inputs.value.items if inputs else ():
+        if "name" in item.entries and "id" not in item.entries:
+            yield Change((rewritten(item.entries["name"].key, "id"),))
+
+
+def loops(source: Source) -> Iterator[Found]:
+    """
+    ``EachSequential`` becomes ``ForEach``, and so does ``EachParallel`` with one task: the tasks of one value run at
+    once in it too, which those of ``ForEach`` do not.
+    """
+    for part in source.parts:
+        kind = str(part.data.get("type")).rpartition(".")[2]
+        node = source.node(part)
+        if part.spec is None or node is None or not {"type", "value", "tasks"} <= node.entries.keys():
+            continue
+        if kind == "EachSequential":
+            yield Change(_renamed_loop(node))
+        elif kind == "EachParallel" and len(node.entries["tasks"].value.items) == 1:
+            yield Change((*_renamed_loop(node), _limit(source, node)))
+        elif kind == "EachParallel":
+            yield Left(node.start, "EachParallel with several tasks: put them into one Sequential, then use ForEach")
+
+
+def _renamed_loop(node: Node) -> tuple[Edit, ...]:
+    return rewritten(node.entries["type"].value, _FOR_EACH), rewritten(node.entries["value"].key, "values")
+
+
+def _limit(source: Source, node: Node) -> Edit:
+    if "concurrent" in node.entries:
+        return rewritten(node.entries["concurrent"].key, "concurrencyLimit")
+    return property_before(source, node, node.entries["tasks"], "concurrencyLimit", " 0")
