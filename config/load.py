@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from tidewaiter.config.defaults import with_defaults
 from tidewaiter.config.document import Document, Path
 from tidewaiter.config.errors import ConfigError, ExpressionError, Problem
 from tidewaiter.config.expression import Expressions
@@ -20,25 +21,9 @@ _PROSE = frozenset({"description", "displayName", "variables", "defaults", "exte
 
 PLANNED_PROPERTIES = frozenset(
     {
-        "afterExecution",
         "cache",
-        "checks",
         "conditions",
-        "errors",
-        "failOnTriggerError",
-        "finally",
-        "listeners",
-        "logToFile",
-        "minLogLevel",
-        "pluginDefaults",
-        "retry",
-        "sla",
-        "stopAfter",
-        "taskCache",
-        "taskDefaults",
         "when",
-        "workerGroup",
-        "assets",
     }
 )
 """Properties of Kestra's language that are known here and refused by name until they are done."""
@@ -69,9 +54,15 @@ PLANNED_TYPES = (
 """Families of types that belong to the job; the ones not done yet are refused as such."""
 
 
-def validate(document: Document, model: type[M], expressions: Expressions | None = None) -> M:
+def validate(
+    document: Document,
+    model: type[M],
+    expressions: Expressions | None = None,
+    types: Mapping[str, str] | None = None,
+) -> M:
     """
-    Make *model* from *document*, checking the syntax of every expression in it when *expressions* is given.
+    Make *model* from *document*, checking the syntax of every expression in it when *expressions* is given. With
+    *types*, the current name behind each type's name, the document's plugin defaults are filled in first.
 
     Raises:
         ConfigError: with every problem found.
@@ -87,7 +78,8 @@ def validate(document: Document, model: type[M], expressions: Expressions | None
             ]
         )
     try:
-        result = model.model_validate(document.data, by_alias=True, by_name=False)
+        data = document.data if types is None else with_defaults(document.data, types)
+        result = model.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
         problems += [_problem(document, model, details) for details in error.errors(include_url=False) if _own(details)]
         raise ConfigError(_once(problems)) from error
@@ -113,7 +105,8 @@ def duplicate_ids(document: Document) -> Iterator[Problem]:
     """Find tasks that share an id anywhere in the flow, and triggers that do: outputs are addressed by it."""
     if not isinstance(document.data, Mapping):
         return
-    for groups in (("tasks", "errors"), ("triggers",), ("inputs",), ("outputs",)):
+    tasks = ("tasks", "errors", "finally", "afterExecution")
+    for groups in (tasks, ("triggers",), ("inputs",), ("outputs",)):
         first: dict[str, Path] = {}
         for path, identifier in (found for group in groups for found in _ids(document.data.get(group), (group,))):
             if identifier in first:
@@ -126,12 +119,20 @@ def duplicate_ids(document: Document) -> Iterator[Problem]:
 def _ids(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     """The ids of the specs in a list, and of those nested in their own lists of specs."""
     for index, item in enumerate(value if isinstance(value, list) else ()):
-        if not isinstance(item, Mapping):
-            continue
-        if isinstance(item.get("id"), str):
-            yield (*path, index, "id"), item["id"]
-        for key in ("tasks", "errors"):
-            yield from _ids(item.get(key), (*path, index, key))
+        yield from _ids_of(item, (*path, index))
+
+
+def _ids_of(item: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if not isinstance(item, Mapping):
+        return
+    if isinstance(item.get("id"), str):
+        yield (*path, "id"), item["id"]
+    for key in ("tasks", "then", "else", "defaults", "errors", "finally"):
+        yield from _ids(item.get(key), (*path, key))
+    cases = item.get("cases")
+    for case, tasks in cases.items() if isinstance(cases, Mapping) else ():
+        yield from _ids(tasks, (*path, "cases", case))
+    yield from _ids_of(item.get("task"), (*path, "task"))  # of a Dag
 
 
 def _bad_expressions(document: Document, expressions: Expressions) -> Iterator[Problem]:

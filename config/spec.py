@@ -13,9 +13,18 @@ import operator
 import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -50,6 +59,16 @@ class Spec(BaseModel):
         # Most specs are only ever validated as part of a flow, whose own schema contains theirs.
         defer_build=True,
     )
+
+    IGNORED: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Properties of Kestra's that may be written and have no effect here, and why they have none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_ignored(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and not cls.IGNORED.keys().isdisjoint(value):
+            return {name: item for name, item in value.items() if name not in cls.IGNORED}
+        return value
 
 
 def misfit(name: str, problem: str, hint: str) -> PydanticCustomError:
@@ -120,16 +139,26 @@ class OneOf:
     ``Annotated[TaskSpec, OneOf((Log, Return))]`` accepts every name of every given spec. Its own errors are
     ``type_missing`` and ``type_unknown``, the latter with the names there are. Only specs that a document uses are ever
     made ready by pydantic: most flows use few of many, and a command should start at once.
+
+    *specs* may be a function that gives them, asked once when the first document is read: tasks contain tasks.
     """
 
-    def __init__(self, specs: Sequence[type[TypedSpec]]) -> None:
-        self._specs = tuple(specs)
-        self._by_name = {name: spec for spec in specs for name in spec.accepted_names()}
+    def __init__(self, specs: Sequence[type[TypedSpec]] | Callable[[], Sequence[type[TypedSpec]]]) -> None:
+        self._source = specs
+
+    @functools.cached_property
+    def specs(self) -> tuple[type[TypedSpec], ...]:
+        """The specs to choose from."""
+        return tuple(self._source() if callable(self._source) else self._source)
+
+    @functools.cached_property
+    def _by_name(self) -> Mapping[str, type[TypedSpec]]:
+        return {name: spec for spec in self.specs for name in spec.accepted_names()}
 
     @property
-    def specs(self) -> tuple[type[TypedSpec], ...]:
-        """Every spec there is to choose from."""
-        return self._specs
+    def names(self) -> Mapping[str, str]:
+        """The current full name behind every accepted name."""
+        return {name: spec.current_name(name) for name, spec in self._by_name.items()}
 
     def selected(self, value: Any) -> type[TypedSpec] | None:
         """The spec that the ``type`` of *value* selects, None without one."""
@@ -150,9 +179,9 @@ class OneOf:
         return core_schema.with_info_plain_validator_function(self._validate)
 
     def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        for spec in self._specs:
+        for spec in self.specs:
             spec.model_rebuild()
-        return handler(core_schema.union_schema([spec.__pydantic_core_schema__ for spec in self._specs]))
+        return handler(core_schema.union_schema([spec.__pydantic_core_schema__ for spec in self.specs]))
 
 
 @dataclass(frozen=True, slots=True)

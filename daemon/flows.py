@@ -12,17 +12,21 @@ from tidewaiter.config.expression import Expressions
 from tidewaiter.config.flow import Flow
 from tidewaiter.config.load import validate
 from tidewaiter.config.spec import OneOf
-from tidewaiter.tasks.tree import AnyTask
+from tidewaiter.tasks.tree import ANY_TASK, AnyTask
 from tidewaiter.triggers.overlaps import Place, Reach, conflict, reach
 from tidewaiter.triggers.s3 import TRIGGERS, BucketTrigger
 
 SUFFIXES = (".yaml", ".yml")
 
-AnyTrigger = Annotated[BucketTrigger, OneOf(TRIGGERS)]
+ANY_TRIGGER = OneOf(TRIGGERS)
+AnyTrigger = Annotated[BucketTrigger, ANY_TRIGGER]
 """Any trigger there is, selected by ``type``."""
 
 AnyFlow = Flow[AnyTask, AnyTrigger]
 """A flow of the task and trigger types there are."""
+
+TYPES = MappingProxyType({**ANY_TASK.names, **ANY_TRIGGER.names})
+"""The current name behind each name of a task or trigger type."""
 
 Rendering = Callable[[AnyFlow, BucketTrigger], BucketTrigger]
 """Gives a trigger with its expressions rendered as far as that can be done now."""
@@ -60,7 +64,7 @@ def parse_flow(text: str, file: str, expressions: Expressions) -> AnyFlow:
     Raises:
         ConfigError: every mistake in it, with line and column.
     """
-    return validate(parse(text, file), AnyFlow, expressions)
+    return validate(parse(text, file), AnyFlow, expressions, TYPES)
 
 
 def flow_files(paths: Iterable[Path]) -> list[Path]:
@@ -98,7 +102,7 @@ def read_flow(path: Path, expressions: Expressions) -> FlowFile:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(str(path), 0, 0, f"cannot be read: {error}")]) from error
     document = parse(source, str(path))
-    flow = validate(document, AnyFlow, expressions)
+    flow = validate(document, AnyFlow, expressions, TYPES)
     positions = tuple(document.positions["triggers", index] for index in range(len(flow.triggers)))
     return FlowFile(path, source, flow, positions)
 

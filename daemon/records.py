@@ -37,21 +37,24 @@ class ExecutionState(StrEnum):
 
     CREATED = "CREATED"
     RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
     SUCCESS = "SUCCESS"
     WARNING = "WARNING"
     FAILED = "FAILED"
     KILLED = "KILLED"
+    CANCELLED = "CANCELLED"
 
     @property
     def ended(self) -> bool:
         """Whether the execution is over."""
-        return self not in {ExecutionState.CREATED, ExecutionState.RUNNING}
+        return self not in {ExecutionState.CREATED, ExecutionState.RUNNING, ExecutionState.PAUSED}
 
 
 class TaskRunState(StrEnum):
     """
-    The states of one attempt at a task. ``INTERRUPTED``: the daemon stopped while it ran; ``RETRIED``: the execution
-    failed and is tried again. In both cases the next attempt takes its place.
+    The states of one attempt at a task. ``INTERRUPTED``: the daemon stopped while it ran; ``RETRYING``: it failed and
+    is tried again; ``RETRIED``: the execution failed and is tried again. In all three the next attempt takes its place.
+    ``SKIPPED``: its ``runIf`` said no.
     """
 
     RUNNING = "RUNNING"
@@ -59,13 +62,18 @@ class TaskRunState(StrEnum):
     WARNING = "WARNING"
     FAILED = "FAILED"
     KILLED = "KILLED"
+    CANCELLED = "CANCELLED"
+    SKIPPED = "SKIPPED"
     INTERRUPTED = "INTERRUPTED"
+    RETRYING = "RETRYING"
     RETRIED = "RETRIED"
 
     @property
     def ended(self) -> bool:
         """Whether this attempt is over and its result stands."""
-        return self not in {TaskRunState.RUNNING, TaskRunState.INTERRUPTED, TaskRunState.RETRIED}
+        return self not in {
+            TaskRunState.RUNNING, TaskRunState.INTERRUPTED, TaskRunState.RETRYING, TaskRunState.RETRIED,
+        }  # fmt: skip
 
 
 class RoutePurpose(StrEnum):
@@ -171,7 +179,13 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One run of a flow. *held* while an object of its batch still waits for its action."""
+    """
+    One run of a flow. *held* while an object of its batch still waits for its action.
+
+    *inputs* are as given until it first starts, then complete. *variables* are what ``trigger`` shows where no bucket
+    started it. *parent_id* is the execution whose task started it. Paused, it goes on by itself at *resume_at*;
+    *after_pending*: it has ended, but its last tasks have not been run yet.
+    """
 
     id: str
     batch_id: str
@@ -191,6 +205,12 @@ class Execution:
     error: str | None = None
     kill_requested: bool = False
     next_try: str | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, Any] | None = None
+    parent_id: str | None = None
+    resume_at: str | None = None
+    after_pending: bool = False
 
     @property
     def flow_path(self) -> str:
@@ -205,7 +225,13 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class TaskRun:
-    """One attempt at one task of an execution."""
+    """
+    One attempt at one task of an execution.
+
+    *task_path* names the tasks it is in, a loop with the number of the iteration: ``each[2]/task``. *value* and
+    *iteration* are those of the innermost loop; *decision* is what the task decided when it began and holds to, such
+    as the values of a loop.
+    """
 
     execution_id: str
     task_path: str
@@ -215,6 +241,9 @@ class TaskRun:
     ended_at: str | None = None
     outputs: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
+    value: str | None = None
+    iteration: int | None = None
+    decision: Mapping[str, Any] | None = None
 
     @property
     def id(self) -> str:

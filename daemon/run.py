@@ -41,9 +41,11 @@ from tidewaiter.daemon.records import (
 from tidewaiter.daemon.scope import Host, execution_variables, nested, task_scope
 from tidewaiter.daemon.storage import ExecutionFiles, Storage
 from tidewaiter.tasks.context import GitSettings, Level, Result, RunnerSettings, TaskContext
+from tidewaiter.tasks.directory import enter, leave
 from tidewaiter.tasks.process import kill_survivors
+from tidewaiter.tasks.runnable import task_type
 from tidewaiter.tasks.script import output_dir
-from tidewaiter.tasks.tree import WorkingDirectory, enter, leave, task_type
+from tidewaiter.tasks.tree import WorkingDirectory
 from tidewaiter.triggers.s3 import BucketTrigger
 
 _log = structlog.get_logger("tidewaiter.run")
@@ -181,7 +183,7 @@ class Run:
         run = TaskRun(self.execution.id, path, attempt, TaskRunState.RUNNING, now())
         if attempt > 1:
             await asyncio.to_thread(kill_survivors, run.id)
-        await self.place.journal.executions.start_task(self.execution.id, path, attempt)
+        await self.place.journal.executions.start_task(run)
         with structlog.contextvars.bound_contextvars(task=path, attempt=attempt):
             result = _forgiven(task, await self._guarded(task, run, directory))
         state = TaskRunState(result.state)

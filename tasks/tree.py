@@ -1,106 +1,338 @@
-"""All task types, and how they may be nested. Data only: the daemon walks the tree."""
+"""
+All task types, and how they may be nested: the tasks that hold other tasks and decide which run, when and how often
+(Kestra's flowable tasks, kestra.md §1.5). Data only: the daemon walks the tree (`tidewaiter.daemon.control_flow`).
+"""
 
 from collections.abc import Mapping
+from itertools import chain
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import AliasChoices, Field, model_validator
 
-from tidewaiter.config.flow import TaskSpec
-from tidewaiter.config.spec import OneOf
-from tidewaiter.tasks import legacy, script
-from tidewaiter.tasks.context import TaskContext, TaskType
-from tidewaiter.tasks.files import (
-    InputFiles,
-    LocalFiles,
-    NamespaceFiles,
-    OutputFiles,
-    capture,
-    place,
-    place_namespace_files,
-    run_local_files,
-)
-from tidewaiter.tasks.git import Clone, run_clone
-from tidewaiter.tasks.log import Echo, Log, Return, run_echo, run_log, run_return
+from tidewaiter.config.fields import Id, Namespace, PositiveDuration, Text
+from tidewaiter.config.flow import Labels, Output, TaskSpec
+from tidewaiter.config.inputs import Input
+from tidewaiter.config.spec import Dynamic, OneOf, Spec, misfit
+from tidewaiter.tasks.files import InputFiles, NamespaceFiles, OutputFiles
+from tidewaiter.tasks.runnable import RUNNABLE_SPECS
 
-RUNNABLE: tuple[TaskType, ...] = (
-    TaskType(Log, run_log),
-    TaskType(Return, run_return),
-    TaskType(Echo, run_echo),
-    TaskType(LocalFiles, run_local_files),
-    TaskType(Clone, run_clone),
-    TaskType(script.Commands, script.run),
-    TaskType(script.Script, script.run),
-    TaskType(script.JbangScript, script.run),
-    TaskType(script.PythonCommands, script.run),
-    TaskType(script.PythonScript, script.run),
-    TaskType(legacy.Bash, legacy.run_bash),
-    TaskType(legacy.Python, legacy.run_python),
-    TaskType(legacy.Node, legacy.run_node),
-)
-"""Every task type that does work itself."""
+ANY_TASK = OneOf(lambda: (*RUNNABLE_SPECS, *FLOWABLES))
+AnyTask = Annotated[TaskSpec, ANY_TASK]
+"""One task of any type."""
 
-_BY_SPEC: Mapping[type, TaskType] = MappingProxyType({kind.spec: kind for kind in RUNNABLE})
-_RUNNABLE_SPECS = tuple(kind.spec for kind in RUNNABLE)
-
-AnyRunnable = Annotated[TaskSpec, OneOf(_RUNNABLE_SPECS)]
+AnyRunnable = Annotated[TaskSpec, OneOf(RUNNABLE_SPECS)]
 """One task that does work itself."""
 
+Tasks = tuple[AnyTask, ...]
+SomeTasks = Annotated[Tasks, Field(min_length=1)]
 
-class WorkingDirectory(TaskSpec):
+_CURRENT = "io.kestra.plugin.core.flow."
+_FORMER = "io.kestra.core.tasks.flows."
+
+
+def _names(*own: str) -> tuple[str, ...]:
+    """Give the current names of a flowable task, then those before Kestra 0.18."""
+    return (*(_CURRENT + name for name in own), *(_FORMER + name for name in own))
+
+
+class FlowableSpec(TaskSpec):
+    """
+    What all of them have: *errors* run when a task inside has failed, *finally* in any case; neither changes that it
+    has failed.
+    """
+
+    errors: Tasks = ()
+    finally_: Tasks = Field((), alias="finally")
+
+    def body(self) -> tuple[TaskSpec, ...]:
+        """The tasks inside this one but for *errors* and *finally*, in order."""
+        return ()
+
+    def children(self) -> tuple[TaskSpec, ...]:
+        """The tasks inside this one, in order."""
+        return (*self.body(), *self.errors, *self.finally_)
+
+
+class _WithTasks(FlowableSpec):
+    tasks: SomeTasks
+
+    def body(self) -> tuple[TaskSpec, ...]:
+        return self.tasks
+
+
+class Sequential(_WithTasks):
+    """Run tasks one after another."""
+
+    NAMES: ClassVar[tuple[str, ...]] = _names("Sequential")
+
+
+class AllowFailure(_WithTasks):
+    """Run tasks one after another; when one fails, this one ends with a WARNING and the flow goes on."""
+
+    NAMES: ClassVar[tuple[str, ...]] = _names("AllowFailure")
+
+
+class Parallel(_WithTasks):
+    """Run tasks at the same time, at most *concurrent* of them; 0 sets no limit."""
+
+    NAMES: ClassVar[tuple[str, ...]] = _names("Parallel")
+
+    concurrent: Annotated[int, Field(ge=0)] = 0
+
+
+class If(FlowableSpec):
+    """Run *then* if *condition* is true, else *else*. False are blank text, ``0``, ``-0`` and ``false``."""
+
+    NAMES: ClassVar[tuple[str, ...]] = _names("If")
+
+    condition: Dynamic[Text]
+    then: SomeTasks
+    else_: Tasks = Field((), alias="else")
+
+    def body(self) -> tuple[TaskSpec, ...]:
+        """The tasks of both branches."""
+        return (*self.then, *self.else_)
+
+
+class Switch(FlowableSpec):
+    """Run the tasks of the case that *value* names, else *defaults*. With neither, it fails."""
+
+    NAMES: ClassVar[tuple[str, ...]] = _names("Switch")
+
+    value: Dynamic[Text]
+    cases: dict[Text, Tasks] = Field(default_factory=dict)
+    defaults: Tasks = ()
+
+    @model_validator(mode="after")
+    def _has_tasks(self) -> Self:
+        if not self.body():
+            raise misfit("cases", "no task in any case nor in 'defaults'", "give at least one case a task")
+        return self
+
+    def body(self) -> tuple[TaskSpec, ...]:
+        """The tasks of all cases."""
+        return (*chain.from_iterable(self.cases.values()), *self.defaults)
+
+
+class ForEach(_WithTasks):
+    """
+    Run the tasks, one after another, for each of *values*: a list, or text that is one as JSON. *concurrency_limit*
+    values at once; 0 sets no limit. Tasks see ``taskrun.value`` and ``taskrun.iteration``; outputs are found under the
+    value: ``outputs.task[taskrun.value]``.
+    """
+
+    NAMES: ClassVar[tuple[str, ...]] = _names("ForEach")
+
+    values: Dynamic[Any]
+    concurrency_limit: Annotated[int, Field(ge=0)] = 1
+
+
+class EachSequential(_WithTasks):
+    """Run the tasks for each *value*, one after another (deprecated: `ForEach`)."""
+
+    NAMES: ClassVar[tuple[str, ...]] = _names("EachSequential")
+
+    value: Dynamic[Any]
+
+
+class EachParallel(_WithTasks):
+    """
+    Run the tasks for each *value*, all at the same time, also those of one value (deprecated: `ForEach`). At most
+    *concurrent* at once; 0 sets no limit.
+    """
+
+    NAMES: ClassVar[tuple[str, ...]] = _names("EachParallel")
+
+    value: Dynamic[Any]
+    concurrent: Annotated[int, Field(ge=0)] = 0
+
+
+class Loop(_WithTasks):
+    """
+    Run the tasks, one after another, for each of *values*: a list, a map, text that is one as JSON, or the URI of a
+    file, whose lines they are. Tasks see ``item.value``, ``item.index`` and, of a map, ``item.key``. What *outputs*
+    give in each iteration is the output ``outputs``, a list.
+    """
+
+    NAMES: ClassVar[tuple[str, ...]] = (_CURRENT + "Loop",)
+
+    values: Dynamic[Any]
+    concurrency_limit: Annotated[int, Field(ge=0)] = 1
+    outputs: tuple[Output, ...] = ()
+
+
+class CheckFrequency(Spec):
+    """How often a `LoopUntil` looks, and for how long."""
+
+    interval: Dynamic[PositiveDuration] = Field("PT1S", validate_default=True)
+    max_iterations: Dynamic[Annotated[int | None, Field(ge=1)]] = 100
+    max_duration: Dynamic[PositiveDuration | None] = Field("PT1H", validate_default=True)
+
+
+class LoopUntil(_WithTasks):
+    """
+    Run the tasks again and again until *condition* is true after them. When *checkFrequency* ends it before, that is a
+    failure, unless *fail_on_max_reached* is false.
+    """
+
+    NAMES: ClassVar[tuple[str, ...]] = (_CURRENT + "LoopUntil", _CURRENT + "WaitFor", _FORMER + "WaitFor")
+
+    condition: Dynamic[Text]
+    check_frequency: CheckFrequency = Field(default_factory=CheckFrequency)
+    fail_on_max_reached: bool = False
+
+
+class DagTask(Spec):
+    """One task of a `Dag`, and the tasks that must have ended before it."""
+
+    task: AnyTask
+    depends_on: tuple[str, ...] = ()
+
+
+class Dag(FlowableSpec):
+    """Run tasks as soon as those they depend on have ended, at most *concurrent* at once; 0 sets no limit."""
+
+    NAMES: ClassVar[tuple[str, ...]] = _names("Dag")
+
+    concurrent: Annotated[int, Field(ge=0)] = 0
+    tasks: Annotated[tuple[DagTask, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _has_order(self) -> Self:
+        waiting = {item.task.id: set(item.depends_on) for item in self.tasks}
+        for name, needed in waiting.items():
+            if missing := sorted(needed - waiting.keys()):
+                known = f"tasks of this Dag: {', '.join(waiting)}"
+                raise misfit("tasks", f"task '{name}' depends on '{missing[0]}', which is not there", known)
+        while ready := {name for name, needed in waiting.items() if not needed & waiting.keys()}:
+            waiting = {name: needed for name, needed in waiting.items() if name not in ready}
+        if waiting:
+            raise misfit("tasks", f"cyclic dependency detected: {', '.join(sorted(waiting))}", "break the circle")
+        return self
+
+    def body(self) -> tuple[TaskSpec, ...]:
+        """The tasks, as written."""
+        return tuple(item.task for item in self.tasks)
+
+
+class Pause(FlowableSpec):
+    """
+    Wait: for *pauseDuration* (before Kestra 0.23: *delay*), or else until somebody resumes the execution. *timeout*
+    ends the waiting with a failure. *behavior* says how it goes on when the duration is over; *onResume* are inputs to
+    be given by who resumes it. *tasks*, as in old flows, run after the pause.
+    """
+
+    NAMES: ClassVar[tuple[str, ...]] = _names("Pause")
+
+    pause_duration: Annotated[
+        Dynamic[PositiveDuration | None], Field(validation_alias=AliasChoices("pauseDuration", "delay"))
+    ] = None
+    behavior: Dynamic[Literal["RESUME", "WARN", "CANCEL", "FAIL"]] = "RESUME"
+    on_resume: tuple[Input, ...] = ()
+    tasks: Tasks = ()
+
+    def body(self) -> tuple[TaskSpec, ...]:
+        """The tasks after the pause."""
+        return self.tasks
+
+
+class Subflow(TaskSpec):
+    """
+    Start an execution of another flow. With *wait* this task ends when that does, and has failed if that has and
+    *transmit_failed* is set. Its outputs are ``executionId``, ``state`` and the flow's ``outputs``.
+    """
+
+    NAMES: ClassVar[tuple[str, ...]] = (_CURRENT + "Subflow", _CURRENT + "Flow", _FORMER + "Subflow", _FORMER + "Flow")
+    IGNORED: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            **TaskSpec.IGNORED,
+            "restartBehavior": "an execution that is tried again runs the failed subflow anew",
+            "inheritConcurrency": "a waiting execution never keeps its subflow from starting",
+        }
+    )
+
+    namespace: Dynamic[Namespace]
+    flow_id: Dynamic[Id]
+    revision: Dynamic[int | None] = None
+    inputs: Dynamic[dict[str, Any] | None] = None
+    labels: Dynamic[Labels | None] = None
+    inherit_labels: Dynamic[bool] = False
+    wait: Dynamic[bool] = True
+    transmit_failed: Dynamic[bool] = True
+    outputs: Dynamic[dict[str, Any] | None] = None
+    schedule_date: Dynamic[Text | None] = None
+
+
+class Batch(Spec):
+    """How a file is cut into batches: by *rows*, by *bytes*, or into *partitions*; 1 row if nothing is said."""
+
+    rows: Dynamic[Annotated[int | None, Field(ge=1)]] = None
+    bytes: Dynamic[Text | None] = None
+    partitions: Dynamic[Annotated[int | None, Field(ge=1)]] = None
+    separator: Dynamic[Text] = "\n"
+
+
+class ForEachItem(FlowableSpec):
+    """
+    Cut the file *items* into batches and start an execution of another flow for each; in *inputs* and *labels*
+    ``taskrun.items`` is the batch's URI and ``taskrun.iteration`` its number. Outputs are ``numberOfBatches``,
+    ``iterations`` (executions by state) and ``subflowOutputs``, the URI of a file with the outputs of each, a line of
+    JSON each.
+    """
+
+    NAMES: ClassVar[tuple[str, ...]] = _names("ForEachItem")
+    IGNORED: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {**TaskSpec.IGNORED, "restartBehavior": Subflow.IGNORED["restartBehavior"]}
+    )
+
+    items: Dynamic[Text]
+    batch: Batch = Field(default_factory=Batch)
+    namespace: Dynamic[Namespace]
+    flow_id: Dynamic[Id]
+    revision: Dynamic[int | None] = None
+    inputs: Any = None
+    labels: Any = None
+    inherit_labels: Dynamic[bool] = False
+    wait: Dynamic[bool] = True
+    transmit_failed: Dynamic[bool] = True
+    schedule_date: Dynamic[Text | None] = None
+
+
+class WorkingDirectory(FlowableSpec):
     """
     Run tasks one after another in the same directory (kestra.md §1.6).
 
-    Order: `enter`, the tasks, `leave`, which also runs after a task has failed.
+    Its files are placed before the first of them and captured after the last, also when one has failed.
     """
 
-    NAMES: ClassVar[tuple[str, ...]] = (
-        "io.kestra.plugin.core.flow.WorkingDirectory",
-        "io.kestra.plugin.core.flow.Worker",
-        "io.kestra.core.tasks.flows.WorkingDirectory",
-        "io.kestra.core.tasks.flows.Worker",
-    )
+    NAMES: ClassVar[tuple[str, ...]] = _names("WorkingDirectory", "Worker")
 
     tasks: Annotated[tuple[AnyRunnable, ...], Field(min_length=1)]
     input_files: InputFiles = None
     output_files: OutputFiles = ()
     namespace_files: NamespaceFiles | None = None
 
-    def children(self) -> tuple[TaskSpec, ...]:
+    def body(self) -> tuple[TaskSpec, ...]:
         """The tasks inside this one, in order."""
         return self.tasks
 
 
-AnyTask = Annotated[TaskSpec, OneOf((*_RUNNABLE_SPECS, WorkingDirectory))]
-"""One task of any type."""
-
-
-def task_type(spec: TaskSpec) -> TaskType:
-    """
-    Give the task type that does *spec*.
-
-    Raises:
-        KeyError: *spec* is no task that does work itself, for example a `WorkingDirectory`.
-    """
-    return _BY_SPEC[type(spec)]
-
-
-async def enter(spec: WorkingDirectory, context: TaskContext) -> None:
-    """
-    Fill the directory before the first task runs: namespace files, then input files over them.
-
-    Raises:
-        TaskError: a file cannot be placed.
-    """
-    await place_namespace_files(spec.namespace_files, context)
-    await place(spec.input_files, context)
-
-
-async def leave(spec: WorkingDirectory, context: TaskContext) -> dict[str, Any]:
-    """
-    Give the outputs of the directory after its last task: the files that ``outputFiles`` names.
-
-    Raises:
-        TaskError: a file cannot be kept.
-    """
-    return {"outputFiles": await capture(spec.output_files, context)} if spec.output_files else {}
+FLOWABLES: tuple[type[TaskSpec], ...] = (
+    Sequential,
+    Parallel,
+    If,
+    Switch,
+    ForEach,
+    EachSequential,
+    EachParallel,
+    Loop,
+    LoopUntil,
+    AllowFailure,
+    Dag,
+    Pause,
+    Subflow,
+    ForEachItem,
+    WorkingDirectory,
+)
+"""Every task type that holds or starts other work."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, model_validator
@@ -64,6 +65,15 @@ class BucketTrigger(RuledTrigger):
     FAILED after *max_attempts* attempts; with the latter a file beside each object tells what happened.
     """
 
+    IGNORED: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            **RuledTrigger.IGNORED,
+            "stateKey": "each trigger has its own state",
+            "stateTtl": "an object is forgotten when it is no longer in the bucket",
+        }
+    )
+
+    interval: PositiveDuration = timedelta(minutes=1)
     bucket: Dynamic[Required]
     prefix: Dynamic[Annotated[str, BeforeValidator(_empty_if_none)]] = ""
     delimiter: Dynamic[Optional] = None
@@ -92,13 +102,6 @@ class BucketTrigger(RuledTrigger):
     conditions: Annotated[
         None, NotYet("narrow 'prefix' or 'regexp', or test in the flow's tasks", harmless=((), []))
     ] = None
-    stop_after: Annotated[None, NotYet("pause the trigger by hand", harmless=([],))] = None
-    fail_on_trigger_error: Annotated[None, NotYet("a failed poll is logged and repeated", harmless=(False,))] = None
-    log_to_file: Annotated[None, NotYet("logs are kept in the journal", harmless=(False,))] = None
-    worker_group: Annotated[None, NotYet("there is one worker, the daemon itself")] = None
-    min_log_level: Annotated[None, NotYet("use 'logLevel'")] = None
-    state_key: Annotated[None, NotYet("each trigger has its own state")] = None
-    state_ttl: Annotated[None, NotYet("an object is forgotten when it is no longer in the bucket")] = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tidewaiter.daemon.database import Database, Row, Transaction
 from tidewaiter.daemon.journal.claims import Claim, Comparison, Listed, Source, absences, arrival
+from tidewaiter.daemon.journal.launches import Launch, launch
 from tidewaiter.daemon.journal.rows import detection_of, detection_row
 from tidewaiter.daemon.records import Detection, DetectionState, TriggerKey, execution_id, new_id, now, timestamp
 from tidewaiter.triggers.bucket import S3Object
@@ -345,19 +346,8 @@ class Detections:
             if count is not None and not count["claimed"]:
                 self._give_back_marker(tx, batch_id)
             return True
-        tx.run(
-            "insert_execution",
-            id=execution_id(batch_id),
-            batch_id=batch_id,
-            namespace=source.trigger.namespace,
-            flow_id=source.trigger.flow_id,
-            flow_revision=source.flow_revision,
-            trigger_key=str(source.trigger),
-            trigger_type=source.trigger_type,
-            held=int(bool(count["waiting"])),
-            created_at=now(),
-            original_id=None,
-        )
+        order = Launch(source.trigger, source.trigger_type, source.flow_revision, batch_id, held=bool(count["waiting"]))
+        launch(tx, execution_id(batch_id), order)
         return True
 
     def _give_back_marker(self, tx: Transaction, batch_id: str) -> None:

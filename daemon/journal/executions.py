@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from tidewaiter.daemon.database import Database, Row, Transaction
+from tidewaiter.daemon.journal.launches import Launch, launch
 from tidewaiter.daemon.journal.routes import begin_routes
 from tidewaiter.daemon.records import (
     Execution,
@@ -15,7 +16,6 @@ from tidewaiter.daemon.records import (
     TaskRunState,
     TriggerKey,
     execution_id,
-    new_id,
     now,
     storable,
 )
@@ -89,32 +89,37 @@ class Executions:
         outputs: Mapping[str, Any] | None = None,
         error: str | None = None,
         route: RoutePurpose | None = None,
+        *,
+        after: bool = False,
     ) -> bool:
         """
         → an end state; task runs without a result of their own count as killed. Where its objects go from here
-        (*route*) is recorded in the same transaction, so that it cannot be forgotten.
+        (*route*), and whether tasks follow (*after*), is recorded in the same transaction, so that it cannot be
+        forgotten.
         """
         text = json.dumps(outputs or {})
         reason = storable(error) if error else None
 
         def work(tx: Transaction) -> bool:
             tx.run("kill_task_runs", execution_id=execution_id, now=now())
-            won = tx.run("end_execution", id=execution_id, state=state, now=now(), outputs=text, error=reason)
+            values = {"outputs": text, "error": reason, "after_pending": int(after)}
+            won = tx.run("end_execution", id=execution_id, state=state, now=now(), **values)
             if won and route:
                 begin_routes(tx, execution_id, route)
             return bool(won)
 
         return await self._database.write(work)
 
-    async def retry(self, execution_id: str, *, next_try: str, error: str) -> bool:
+    async def retry(self, execution_id: str, *, next_try: str, error: str, everything: bool = False) -> bool:
         """
         RUNNING → CREATED for an execution that failed, to be tried again at *next_try*. What failed, with everything
-        inside it, runs again; other results stand.
+        inside it, runs again; other results stand, unless *everything* is to run again.
         """
 
         def work(tx: Transaction) -> bool:
             won = tx.run("retry_execution", id=execution_id, next_try=next_try, error=storable(error))
-            for run in _to_repeat([_task_run(row) for row in tx.all("task_runs", execution_id=execution_id)]):
+            runs = [_task_run(row) for row in tx.all("task_runs", execution_id=execution_id)]
+            for run in runs if everything else _to_repeat(runs):
                 tx.run("retry_task_run", execution_id=execution_id, task_path=run.task_path, attempt=run.attempt)
             return bool(won)
 
@@ -126,27 +131,64 @@ class Executions:
 
     async def replay(self, original: Execution, identifier: str) -> Execution:
         """Create a new execution over the same objects as *original*; the objects in the bucket are not touched."""
-        first = original.original_id or original.id
-        created = replace(original, id=identifier, original_id=first, created_at=now())
-        return await self._database.write(lambda tx: _create(tx, created))
-
-    async def by_hand(self, trigger: TriggerKey, flow_revision: int) -> Execution:
-        """Create an execution without objects, as a user who runs a flow by hand does."""
-        batch_id = new_id()
-        created = Execution(
-            id=execution_id(batch_id),
-            batch_id=batch_id,
-            namespace=trigger.namespace,
-            flow_id=trigger.flow_id,
-            flow_revision=flow_revision,
-            trigger=str(trigger),
-            trigger_type="",
-            state=ExecutionState.CREATED,
-            held=False,
-            attempts=0,
-            created_at=now(),
+        order = Launch(
+            TriggerKey.parse(original.trigger),
+            original.trigger_type,
+            original.flow_revision,
+            original.batch_id,
+            inputs=original.inputs,
+            labels=original.labels,
+            variables=original.variables,
+            original_id=original.original_id or original.id,
         )
-        return await self._database.write(lambda tx: _create(tx, created))
+        return await self.create(order, identifier)
+
+    async def create(self, order: Launch, identifier: str | None = None) -> Execution:
+        """
+        Create an execution that no object starts. With an *identifier* it is created once, however often it is asked
+        for.
+        """
+        name = identifier or execution_id(order.batch_id)
+
+        def work(tx: Transaction) -> Execution:
+            launch(tx, name, order)
+            return _found(tx, name)
+
+        return await self._database.write(work)
+
+    async def by_hand(
+        self, trigger: TriggerKey, flow_revision: int, inputs: Mapping[str, Any] | None = None
+    ) -> Execution:
+        """Create an execution without objects, as a user who runs a flow by hand does."""
+        return await self.create(Launch(trigger, "", flow_revision, inputs=inputs or {}))
+
+    async def note(self, execution_id: str, inputs: Mapping[str, Any], labels: Mapping[str, str]) -> None:
+        """Record the complete inputs and the labels of a live execution."""
+        values = {"inputs": json.dumps(dict(inputs)), "labels": json.dumps(dict(labels))}
+        await self._database.write(lambda tx: tx.run("note_execution", id=execution_id, **values))
+
+    async def pause(self, execution_id: str, resume_at: str | None) -> bool:
+        """RUNNING → PAUSED, until that moment or, with None, until an operator resumes it."""
+        return bool(
+            await self._database.write(lambda tx: tx.run("pause_execution", id=execution_id, resume_at=resume_at))
+        )
+
+    async def unpause(self, execution_id: str) -> bool:
+        """PAUSED → RUNNING."""
+        return bool(await self._database.write(lambda tx: tx.run("unpause_execution", id=execution_id)))
+
+    async def to_finish(self) -> list[Execution]:
+        """Executions that have ended but for the tasks that come after the end."""
+        return [_execution(row) for row in await self._database.read(lambda tx: tx.all("executions_to_finish"))]
+
+    async def finish(self, execution_id: str) -> None:
+        """Note that the tasks after the end have been run; those that have no result count as killed."""
+
+        def work(tx: Transaction) -> None:
+            tx.run("kill_task_runs", execution_id=execution_id, now=now())
+            tx.run("finish_execution", id=execution_id)
+
+        await self._database.write(work)
 
     async def expired(self, states: tuple[ExecutionState, ExecutionState], before: str, limit: int) -> list[Execution]:
         """
@@ -196,13 +238,26 @@ class Executions:
         rows = await self._database.read(lambda tx: tx.all("count_executions"))
         return {row["state"]: row["number"] for row in rows}
 
-    async def start_task(self, execution_id: str, task_path: str, attempt: int) -> None:
+    async def start_task(self, run: TaskRun) -> None:
         """Record, before anything of it happens, that an attempt at a task begins."""
         await self._database.write(
             lambda tx: tx.run(
-                "insert_task_run", execution_id=execution_id, task_path=task_path, attempt=attempt, now=now()
+                "insert_task_run",
+                execution_id=run.execution_id,
+                task_path=run.task_path,
+                attempt=run.attempt,
+                now=run.started_at,
+                value=run.value and storable(run.value),
+                iteration=run.iteration,
+                decision=None if run.decision is None else json.dumps(dict(run.decision)),
             )
         )
+
+    async def decide(self, run: TaskRun, decision: Mapping[str, Any]) -> bool:
+        """Record what a running task has decided, before anything follows from it."""
+        place = {"execution_id": run.execution_id, "task_path": run.task_path, "attempt": run.attempt}
+        text = json.dumps(dict(decision))
+        return bool(await self._database.write(lambda tx: tx.run("decide_task_run", **place, decision=text)))
 
     async def end_task(self, run: TaskRun, state: TaskRunState, outputs: Mapping[str, Any], error: str | None) -> bool:
         """RUNNING → an end state, with what the task gave; from here on it is never run again."""
@@ -228,22 +283,11 @@ class Executions:
         return [_task_run(row) for row in rows]
 
 
-def _create(tx: Transaction, execution: Execution) -> Execution:
-    tx.run(
-        "insert_execution",
-        id=execution.id,
-        batch_id=execution.batch_id,
-        namespace=execution.namespace,
-        flow_id=execution.flow_id,
-        flow_revision=execution.flow_revision,
-        trigger_key=execution.trigger,
-        trigger_type=execution.trigger_type,
-        held=0,
-        created_at=execution.created_at,
-        original_id=execution.original_id,
-    )
-    row = tx.one("execution", id=execution.id)
-    return _execution(row) if row else execution
+def _found(tx: Transaction, identifier: str) -> Execution:
+    row = tx.one("execution", id=identifier)
+    if row is None:
+        raise LookupError(f"execution {identifier} could not be created")
+    return _execution(row)
 
 
 def _execution(row: Row) -> Execution:
@@ -266,6 +310,12 @@ def _execution(row: Row) -> Execution:
         error=row["error"],
         kill_requested=bool(row["kill_requested"]),
         next_try=row["next_try"],
+        inputs=json.loads(row["inputs"]),
+        labels=json.loads(row["labels"]),
+        variables=row["variables"] and json.loads(row["variables"]),
+        parent_id=row["parent_id"],
+        resume_at=row["resume_at"],
+        after_pending=bool(row["after_pending"]),
     )
 
 
@@ -273,7 +323,9 @@ def _to_repeat(runs: Sequence[TaskRun]) -> list[TaskRun]:
     """Give the runs whose result must not stand when an execution is tried again: what failed, and what is inside."""
     failed = {run.task_path for run in runs if run.state in {TaskRunState.FAILED, TaskRunState.KILLED}}
     return [
-        run for run in runs if run.task_path in failed or any(run.task_path.startswith(f"{path}/") for path in failed)
+        run
+        for run in runs
+        if run.task_path in failed or any(run.task_path.startswith((f"{path}/", f"{path}[")) for path in failed)
     ]
 
 
@@ -287,4 +339,7 @@ def _task_run(row: Row) -> TaskRun:
         ended_at=row["ended_at"],
         outputs=json.loads(row["outputs"]),
         error=row["error"],
+        value=row["value"],
+        iteration=row["iteration"],
+        decision=row["decision"] and json.loads(row["decision"]),
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidewaiter.daemon.database import Database, Transaction
+from tidewaiter.daemon.journal.launches import Launch, launch
 from tidewaiter.daemon.records import Detection, DetectionState, ExecutionState, TriggerKey, new_id, now
 
 
@@ -43,7 +44,9 @@ class Restoration:
         """Every execution there is, by id."""
         rows = await self._database.read(lambda tx: tx.all("execution_states"))
         return {
-            row["id"]: KnownExecution(ExecutionState(row["state"]), not row["trigger_type"], bool(row["has_objects"]))
+            row["id"]: KnownExecution(
+                ExecutionState(row["state"]), bool(row["without_objects"]), bool(row["has_objects"])
+            )
             for row in rows
         }
 
@@ -102,8 +105,8 @@ def _put_back(tx: Transaction, lost: Lost) -> None:
         uri=detection.uri,
         sha256=detection.sha256,
         ended_seq=moment if ended else None,
-        captures=json.dumps(dict(lost.captures)),
-        marker=int(lost.marker),
+        captures=json.dumps(dict(detection.captures)),
+        marker=int(detection.marker),
         updated_at=now(),
         **where,
     )
@@ -118,20 +121,9 @@ def _release_unread(tx: Transaction, batch_id: str) -> None:
 
 
 def _insert_execution(tx: Transaction, lost: Lost) -> None:
-    trigger = TriggerKey.parse(lost.detection.trigger)
-    tx.run(
-        "insert_execution",
-        id=lost.detection.execution_id,
-        batch_id=lost.detection.batch_id,
-        namespace=trigger.namespace,
-        flow_id=trigger.flow_id,
-        flow_revision=_revision(tx, lost.detection),
-        trigger_key=lost.detection.trigger,
-        trigger_type=lost.trigger_type,
-        held=0,
-        created_at=now(),
-        original_id=None,
-    )
+    detection = lost.detection
+    order = Launch(TriggerKey.parse(detection.trigger), lost.trigger_type, _revision(tx, detection), detection.batch_id)
+    launch(tx, detection.execution_id, order)
 
 
 def _revision(tx: Transaction, detection: Detection) -> int:

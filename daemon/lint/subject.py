@@ -10,7 +10,7 @@ from tidewaiter.config.errors import ConfigError, Problem
 from tidewaiter.config.expression import Expressions
 from tidewaiter.config.load import validate
 from tidewaiter.config.parts import Part, parts
-from tidewaiter.daemon.flows import AnyFlow
+from tidewaiter.daemon.flows import TYPES, AnyFlow
 from tidewaiter.daemon.lint.splices import Splice, splices
 
 
@@ -93,7 +93,7 @@ class Subject:
 
 def _problems(document: Document, expressions: Expressions) -> tuple[Problem, ...]:
     try:
-        validate(document, AnyFlow, expressions)
+        validate(document, AnyFlow, expressions, TYPES)
     except ConfigError as error:
         return error.problems
     return ()

@@ -17,8 +17,6 @@ _INPUT_FILES = files.LocalFiles.model_fields["inputs"].annotation
 _GLOB_CHECK = get_args(files.Glob)[-1]
 _NO_SECRET = re.compile(r"(?i)^(|null|true|false|none|<.*>)$")
 _SECRET = re.compile(r"(?i)(secret|password|passphrase|token|private_?key|client_?pem|^accessKeyId$)")
-_NO_INPUT_FILES = files.LocalFiles.model_fields["inputs"].annotation
-_GLOB_CHECK = get_args(files.Glob)[-1]
 
 
 def ignored(subject: Subject) -> Iterator[Hit]:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from tidewaiter.config.document import parse
 from tidewaiter.config.errors import ConfigError
 from tidewaiter.config.expression import Expressions
-from tidewaiter.config.load import validate
-from tidewaiter.daemon.flows import AnyFlow
+from tidewaiter.daemon.flows import parse_flow
 from tidewaiter.daemon.migrate.local_files import local_files
 from tidewaiter.daemon.migrate.names import input_names, loops, task_defaults, type_names
 from tidewaiter.daemon.migrate.runners import runners
@@ -50,11 +49,12 @@ def migrate(text: str, file: str) -> Migrated:
     Raises:
         ConfigError: it is no YAML, or empty.
     """
-    loads = _loads(text, file)
+    expressions = Expressions()
+    loads = _loads(text, file, expressions)
     notes: list[Note] = []
     for step in STEPS:
         changed, left = _done(step, text, file)
-        if changed != text and (not _reads(changed, file) or (loads and not _loads(changed, file))):
+        if changed != text and (not _reads(changed, file) or (loads and not _loads(changed, file, expressions))):
             name = step.__name__.replace("_", " ")
             notes.append(Note(file, 1, 1, f"the {name} are left as they are: the flow could not be read any more"))
             continue
@@ -88,9 +88,9 @@ def _reads(text: str, file: str) -> bool:
     return True
 
 
-def _loads(text: str, file: str) -> bool:
+def _loads(text: str, file: str, expressions: Expressions) -> bool:
     try:
-        validate(parse(text, file), AnyFlow, Expressions())
+        parse_flow(text, file, expressions)
     except ConfigError:
         return False
     return True

@@ -44,17 +44,6 @@ def test_a_task_has_kestras_common_properties() -> None:
     )
 
 
-def test_a_trigger_looks_once_a_minute_unless_told_otherwise() -> None:
-    """The default interval is Kestra's."""
-    assert TriggerSpec.model_validate(TASK).interval.total_seconds() == 60
-
-
-def test_an_interval_of_nothing_is_refused() -> None:
-    """A trigger that never waits is a mistake."""
-    with pytest.raises(ValidationError, match="longer than zero"):
-        TriggerSpec.model_validate({**TASK, "interval": "PT0S"})
-
-
 @pytest.mark.parametrize("limit", [0, -1, "many"])
 def test_a_concurrency_limit_is_at_least_one(limit: object) -> None:
     """No execution could ever run below one."""
@@ -62,11 +51,10 @@ def test_a_concurrency_limit_is_at_least_one(limit: object) -> None:
         Concurrency.model_validate({"limit": limit})
 
 
-@pytest.mark.parametrize("behavior", ["CANCEL", "FAIL"])
-def test_no_execution_is_dropped_for_concurrency(behavior: str) -> None:
-    """Kestra's other behaviours would lose an object that was taken."""
-    with pytest.raises(ValidationError, match=f"behavior {behavior} is not supported yet"):
-        Concurrency.model_validate({"limit": 1, "behavior": behavior})
+@pytest.mark.parametrize("behavior", ["QUEUE", "CANCEL", "FAIL"])
+def test_what_does_not_fit_the_concurrency_waits_or_ends(behavior: str) -> None:
+    """All of Kestra's behaviours can be chosen."""
+    assert Concurrency.model_validate({"limit": 1, "behavior": behavior}).behavior == behavior
 
 
 def test_a_task_has_no_children_by_itself() -> None:

@@ -77,7 +77,7 @@ def test_the_names_known_are_those_of_the_place() -> None:
     assert only(GOOD + TASK + trigger).hint == "did you mean 'kmsKeyId'?"
 
 
-@pytest.mark.parametrize("name", ["retry", "pluginDefaults", "finally", "listeners", "sla"])
+@pytest.mark.parametrize("name", ["cache", "conditions", "when"])
 def test_a_property_of_kestra_that_is_not_done_is_named_so(name: str) -> None:
     """Authors of Kestra flows learn that it is not their mistake."""
     assert only(GOOD + TASK + f"{name}: []\n").message == f"property '{name}' is not supported here yet"
@@ -96,7 +96,7 @@ def test_a_type_like_no_other_says_where_the_types_are() -> None:
     assert only(GOOD + "tasks: [{id: a, type: acme.Foo}]\n").hint == "'tidewaiter schema' lists the types there are"
 
 
-@pytest.mark.parametrize("kind", ["io.kestra.plugin.core.flow.Parallel", "io.kestra.plugin.aws.s3.Upload"])
+@pytest.mark.parametrize("kind", ["io.kestra.plugin.core.flow.Template", "io.kestra.plugin.core.state.Set"])
 def test_a_planned_type_is_named_so(kind: str) -> None:
     """A type of Kestra that belongs to the job is not called unknown."""
     assert only(GOOD + f"tasks: [{{id: a, type: {kind}}}]\n").message == f"type '{kind}' is not supported here yet"

@@ -12,7 +12,7 @@ from workshop.builders import Intake
 from tidewaiter.daemon.cli import main
 from tidewaiter.daemon.database.sqlite import database_at
 from tidewaiter.daemon.journal import Journal
-from tidewaiter.daemon.records import ExecutionState, LogLine, TaskRun, TaskRunState
+from tidewaiter.daemon.records import ExecutionState, LogLine, TaskRun, TaskRunState, now
 from tidewaiter.daemon.storage import Storage, execution_folder
 
 KEY = "raw/\x1b[2J\u202e.csv"
@@ -35,7 +35,7 @@ async def _fill(journal: Journal, state: Path) -> list[str]:
     path.write_text("result")
     outputs = {"outputFiles": {"sub/out.csv": Storage(state / "storage").uri(path)}, "rows": 3}
     await journal.executions.start(ended)
-    await journal.executions.start_task(ended.id, "clean", 1)
+    await journal.executions.start_task(TaskRun(ended.id, "clean", 1, TaskRunState.RUNNING, now()))
     run = TaskRun(ended.id, "clean", 1, TaskRunState.RUNNING, "")
     await journal.executions.end_task(run, TaskRunState.SUCCESS, outputs, None)
     for message in ("one", "two \x1b[2J"):

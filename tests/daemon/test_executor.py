@@ -11,7 +11,7 @@ from workshop.builders import Intake, Workshop, source, until
 
 from tidewaiter.daemon.database.sqlite import SqliteDatabase
 from tidewaiter.daemon.executor import Executor
-from tidewaiter.daemon.records import Execution, ExecutionState, TriggerKey, task_run_id
+from tidewaiter.daemon.records import Execution, ExecutionState, TaskRun, TaskRunState, TriggerKey, now, task_run_id
 
 CONCURRENT = "triggers: [{id: arrival, type: aws.s3.Trigger, bucket: b, action: NONE, allowConcurrent: true}]\n"
 SERIAL = "triggers: [{id: arrival, type: aws.s3.Trigger, bucket: b, action: NONE}]\n"
@@ -246,7 +246,7 @@ async def test_after_a_crash_executions_are_queued_and_counted(bench: Bench, wor
     """What was running runs once more; its attempts are counted."""
     execution = await workshop.execution(QUICK)
     await workshop.journal.executions.start(execution)
-    await workshop.journal.executions.start_task(execution.id, "a", 1)
+    await workshop.journal.executions.start_task(TaskRun(execution.id, "a", 1, TaskRunState.RUNNING, now()))
     assert await bench.executor.recover() == 1
     bench.woken.set()
     assert await bench.ended(execution) == ["SUCCESS"]
@@ -284,7 +284,7 @@ async def test_programs_that_outlived_a_crash_are_ended_first(bench: Bench, work
     """The same task never runs twice at once."""
     execution = await workshop.execution(QUICK)
     await workshop.journal.executions.start(execution)
-    await workshop.journal.executions.start_task(execution.id, "a", 1)
+    await workshop.journal.executions.start_task(TaskRun(execution.id, "a", 1, TaskRunState.RUNNING, now()))
     marked = {"TIDEWAITER_TASK_RUN_ID": task_run_id(execution.id, "a"), "PATH": "/usr/bin:/bin"}
     orphan = subprocess.Popen(["sleep", "60"], env=marked, start_new_session=True)
     await bench.executor.recover()

@@ -11,7 +11,7 @@ from workshop.builders import TRIGGER, Intake, source
 from tidewaiter.daemon.database.sqlite import SqliteDatabase
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.journal.executions import Executions
-from tidewaiter.daemon.records import Execution, ExecutionState, TaskRun, TaskRunState, TriggerKey, timestamp
+from tidewaiter.daemon.records import Execution, ExecutionState, TaskRun, TaskRunState, TriggerKey, now, timestamp
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def test_requeuing_interrupts_what_ran_and_keeps_what_ended(journal: Journ
     """A finished task run keeps its result, a running one makes room for the next attempt."""
     await journal.executions.start(ready)
     for path in ("done", "running"):
-        await journal.executions.start_task(ready.id, path, 1)
+        await journal.executions.start_task(TaskRun(ready.id, path, 1, TaskRunState.RUNNING, now()))
     await journal.executions.end_task(run(ready, "done"), TaskRunState.SUCCESS, {"a": 1}, None)
     await journal.executions.requeue(ready.id, counted=True)
     states = {r.task_path: r.state for r in await journal.executions.task_runs(ready.id)}
@@ -88,7 +88,7 @@ async def test_the_start_of_an_execution_is_that_of_its_first_attempt(journal: J
 
 async def test_a_task_run_ends_once(journal: Journal, ready: Execution) -> None:
     """The recorded result of an attempt stands."""
-    await journal.executions.start_task(ready.id, "task", 1)
+    await journal.executions.start_task(TaskRun(ready.id, "task", 1, TaskRunState.RUNNING, now()))
     assert await journal.executions.end_task(run(ready), TaskRunState.SUCCESS, {"a": [1, "é"]}, None)
     assert not await journal.executions.end_task(run(ready), TaskRunState.FAILED, {}, "late")
     [recorded] = await journal.executions.task_runs(ready.id)
@@ -97,24 +97,24 @@ async def test_a_task_run_ends_once(journal: Journal, ready: Execution) -> None:
 
 async def test_an_attempt_is_recorded_once(journal: Journal, ready: Execution) -> None:
     """The same attempt cannot begin twice."""
-    await journal.executions.start_task(ready.id, "task", 1)
+    await journal.executions.start_task(TaskRun(ready.id, "task", 1, TaskRunState.RUNNING, now()))
     with pytest.raises(Exception, match="UNIQUE"):
-        await journal.executions.start_task(ready.id, "task", 1)
+        await journal.executions.start_task(TaskRun(ready.id, "task", 1, TaskRunState.RUNNING, now()))
 
 
 async def test_text_that_no_database_takes_is_kept_as_near_as_can_be(journal: Journal, ready: Execution) -> None:
     """A program may tell half a surrogate pair in JSON: outputs come back the same, a reason without it."""
-    await journal.executions.start_task(ready.id, "task", 1)
+    await journal.executions.start_task(TaskRun(ready.id, "task", 1, TaskRunState.RUNNING, now()))
     await journal.executions.end_task(run(ready), TaskRunState.FAILED, {"a": "x\ud800"}, "bad \udfff")
     await journal.executions.end(ready.id, ExecutionState.FAILED, {"b": "\ud800"}, "bad \udfff")
     [recorded] = await journal.executions.task_runs(ready.id)
     assert (recorded.outputs, recorded.error) == ({"a": "x\ud800"}, "bad ?")
-    assert ((now := await state(journal, ready)).outputs, now.error) == ({"b": "\ud800"}, "bad ?")
+    assert ((ended := await state(journal, ready)).outputs, ended.error) == ({"b": "\ud800"}, "bad ?")
 
 
 async def test_ending_an_execution_ends_what_ran(journal: Journal, ready: Execution) -> None:
     """No task run is left as running for ever."""
-    await journal.executions.start_task(ready.id, "task", 1)
+    await journal.executions.start_task(TaskRun(ready.id, "task", 1, TaskRunState.RUNNING, now()))
     await journal.executions.end(ready.id, ExecutionState.KILLED)
     assert [r.state for r in await journal.executions.task_runs(ready.id)] == [TaskRunState.KILLED]
 

@@ -17,6 +17,7 @@ from tidewaiter.daemon.records import (
     TaskRun,
     TaskRunState,
     TriggerKey,
+    now,
 )
 
 OTHER = TriggerKey("demo", "orders", "other")
@@ -123,7 +124,7 @@ async def test_a_retry_repeats_what_failed_and_what_is_inside(journal: Journal, 
         "folders": "SUCCESS",
     }
     for path, end in ends.items():
-        await journal.executions.start_task(execution.id, path, 1)
+        await journal.executions.start_task(TaskRun(execution.id, path, 1, TaskRunState.RUNNING, now()))
         run = TaskRun(execution.id, path, 1, TaskRunState.RUNNING, "")
         await journal.executions.end_task(run, TaskRunState(end), {}, None)
     assert await journal.executions.retry(execution.id, next_try="2999", error="two: exit code 1")

@@ -72,8 +72,9 @@ def test_what_a_user_may_call_a_trigger(text: str, meant: bool) -> None:
 
 def test_which_states_are_ends() -> None:
     """What waits or runs has not ended; an interrupted or retried attempt leaves its task to the next one."""
-    assert [state.value for state in ExecutionState if not state.ended] == ["CREATED", "RUNNING"]
-    assert [state.value for state in TaskRunState if not state.ended] == ["RUNNING", "INTERRUPTED", "RETRIED"]
+    assert [state.value for state in ExecutionState if not state.ended] == ["CREATED", "RUNNING", "PAUSED"]
+    live = ["RUNNING", "INTERRUPTED", "RETRYING", "RETRIED"]
+    assert [state.value for state in TaskRunState if not state.ended] == live
 
 
 @pytest.mark.parametrize("text", ["", "plain", "é\U0001f6a2", "\ud83d\ude80", "a\ud800b", "nul\0"])

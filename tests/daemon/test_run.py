@@ -11,7 +11,7 @@ from workshop.builders import Workshop, until
 
 from tidewaiter.daemon.database.sqlite import SqliteDatabase
 from tidewaiter.daemon.journal.executions import Executions
-from tidewaiter.daemon.records import Execution, TaskRun, TaskRunState, task_run_id
+from tidewaiter.daemon.records import Execution, TaskRun, TaskRunState, now, task_run_id
 
 
 def shell(identifier: str, *commands: str, **properties: Any) -> str:
@@ -37,7 +37,7 @@ def together(identifier: str, *lines: str, **properties: Any) -> str:
 async def recorded(workshop: Workshop, execution: Execution, path: str, state: TaskRunState, **outputs: Any) -> None:
     """Put the row of an earlier attempt into the journal."""
     executions = workshop.journal.executions
-    await executions.start_task(execution.id, path, 1)
+    await executions.start_task(TaskRun(execution.id, path, 1, TaskRunState.RUNNING, now()))
     run = TaskRun(execution.id, path, 1, TaskRunState.RUNNING, "")
     if state is not TaskRunState.RUNNING:
         await executions.end_task(run, state, outputs, "recorded" if state is TaskRunState.FAILED else None)

@@ -7,9 +7,11 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from tidewaiter.config.spec import concrete
+from tidewaiter.tasks.directory import enter, leave
 from tidewaiter.tasks.files import place
 from tidewaiter.tasks.log import Log
-from tidewaiter.tasks.tree import RUNNABLE, AnyTask, WorkingDirectory, enter, leave, task_type
+from tidewaiter.tasks.runnable import RUNNABLE, task_type
+from tidewaiter.tasks.tree import AnyTask, WorkingDirectory
 
 ANY_TASK: TypeAdapter[Any] = TypeAdapter(AnyTask)
 LOG = {"id": "log", "type": "log.Log", "message": "m"}
@@ -71,7 +73,7 @@ class TestWorkingDirectory:
 
     @pytest.mark.parametrize(
         "given",
-        [{"tasks": []}, {"tasks": None}, {"tasks": [working_directory()]}, {"cache": {}}, {"errors": [LOG]}],
+        [{"tasks": []}, {"tasks": None}, {"tasks": [working_directory()]}, {"cache": {}}],
     )
     def test_what_it_may_not_hold(self, given):
         """Without children, with children that are no plain tasks, or with what is not supported yet, it is refused."""

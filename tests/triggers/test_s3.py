@@ -95,13 +95,24 @@ def test_counts_are_positive(name: str, value: int) -> None:
     ("name", "value"),
     [
         ("conditions", [{"type": "io.kestra.plugin.core.condition.Weekend"}]),
-        ("stopAfter", ["FAILED"]), ("failOnTriggerError", True), ("logToFile", True), ("workerGroup", {"key": "gpu"}),
-        ("minLogLevel", "WARN"), ("stateKey", "mine"), ("stateTtl", "P1D"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_there_yet_is_refused(name: str, value: Any) -> None:
     """A property of Kestra without effect here is never ignored silently."""
     assert refused(**{name: value}).startswith(f"{name} is not supported yet: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("failOnTriggerError", True), ("logToFile", True), ("workerGroup", {"key": "gpu"}), ("stateKey", "mine"),
+        ("stateTtl", "P1D"),
+    ],
+)  # fmt: skip
+def test_what_has_no_effect_here_is_accepted_with_a_reason(name: str, value: Any) -> None:
+    """A flow is not refused for a property whose job is done otherwise; the reason is there to be shown."""
+    assert s3(**{name: value}) == s3()
+    assert S3Trigger.IGNORED[name]
 
 
 def test_defaults_of_what_is_not_there_are_harmless() -> None:

@@ -140,8 +140,10 @@ SELECT SUM(CASE WHEN state = 'CLAIMED' THEN 1 ELSE 0 END) AS claimed,
 FROM detection WHERE batch_id = :batch_id;
 
 -- name: insert_execution
-INSERT INTO execution (id, batch_id, namespace, flow_id, flow_revision, trigger_key, trigger_type, state, held, created_at, original_id)
-VALUES (:id, :batch_id, :namespace, :flow_id, :flow_revision, :trigger_key, :trigger_type, 'CREATED', :held, :created_at, :original_id)
+INSERT INTO execution (id, batch_id, namespace, flow_id, flow_revision, trigger_key, trigger_type, state, held, created_at, original_id,
+                       inputs, labels, variables, parent_id)
+VALUES (:id, :batch_id, :namespace, :flow_id, :flow_revision, :trigger_key, :trigger_type, 'CREATED', :held, :created_at, :original_id,
+        :inputs, :labels, :variables, :parent_id)
 ON CONFLICT DO NOTHING;
 
 -- name: release_execution
@@ -152,12 +154,12 @@ SELECT COUNT(*) AS number FROM (
     SELECT batch_id FROM detection WHERE trigger_key = :trigger_key AND state IN ('CLAIMED', 'STORED', 'COPIED') AND attempts = 0
     UNION
     SELECT batch_id FROM execution
-    WHERE trigger_key = :trigger_key AND state IN ('CREATED', 'RUNNING') AND held = 0 AND next_try IS NULL
+    WHERE trigger_key = :trigger_key AND state IN ('CREATED', 'RUNNING', 'PAUSED') AND held = 0 AND next_try IS NULL
 ) AS live;
 
 -- name: waiting_executions
 SELECT COUNT(*) AS number FROM execution
-WHERE trigger_key = :trigger_key AND state IN ('CREATED', 'RUNNING') AND state = 'CREATED' AND next_try IS NOT NULL;
+WHERE trigger_key = :trigger_key AND state IN ('CREATED', 'RUNNING', 'PAUSED') AND state = 'CREATED' AND next_try IS NOT NULL;
 
 -- name: runnable_executions
 -- The first of each trigger: the rest could not start before them, and must not hide those of other triggers.
@@ -166,10 +168,10 @@ SELECT e.*, EXISTS (
     WHERE d.trigger_key = e.trigger_key AND d.batch_id < e.batch_id AND d.state IN ('CLAIMED', 'STORED', 'COPIED')
       AND d.attempts = 0 AND d.blocked = 0
 ) AS behind
-FROM (SELECT DISTINCT trigger_key FROM execution WHERE state IN ('CREATED', 'RUNNING')) AS t
+FROM (SELECT DISTINCT trigger_key FROM execution WHERE state IN ('CREATED', 'RUNNING', 'PAUSED')) AS t
 JOIN execution e ON e.id IN (
     SELECT id FROM execution
-    WHERE trigger_key = t.trigger_key AND state IN ('CREATED', 'RUNNING') AND state = 'CREATED' AND held = 0
+    WHERE trigger_key = t.trigger_key AND state IN ('CREATED', 'RUNNING', 'PAUSED') AND state = 'CREATED' AND held = 0
       AND (next_try IS NULL OR next_try <= :now)
     ORDER BY batch_id, created_at LIMIT :each
 )
@@ -180,20 +182,22 @@ UPDATE execution SET state = 'RUNNING', attempts = attempts + 1, next_try = NULL
 WHERE id = :id AND state = 'CREATED' AND held = 0;
 
 -- name: requeue_execution
-UPDATE execution SET state = 'CREATED', attempts = attempts - :uncounted WHERE id = :id AND state = 'RUNNING';
+UPDATE execution SET state = 'CREATED', resume_at = NULL, attempts = attempts - :uncounted
+WHERE id = :id AND state IN ('CREATED', 'RUNNING', 'PAUSED') AND state <> 'CREATED';
 
 -- name: running_executions
-SELECT * FROM execution WHERE state IN ('CREATED', 'RUNNING') AND state = 'RUNNING';
+SELECT * FROM execution WHERE state IN ('CREATED', 'RUNNING', 'PAUSED') AND state <> 'CREATED';
 
 -- name: executions_to_kill
-SELECT * FROM execution WHERE state IN ('CREATED', 'RUNNING') AND kill_requested = 1;
+SELECT * FROM execution WHERE state IN ('CREATED', 'RUNNING', 'PAUSED') AND kill_requested = 1;
 
 -- name: end_execution
-UPDATE execution SET state = :state, ended_at = :now, outputs = :outputs, error = :error
-WHERE id = :id AND state IN ('CREATED', 'RUNNING');
+UPDATE execution SET state = :state, ended_at = :now, outputs = :outputs, error = :error, after_pending = :after_pending,
+       resume_at = NULL
+WHERE id = :id AND state IN ('CREATED', 'RUNNING', 'PAUSED');
 
 -- name: request_kill
-UPDATE execution SET kill_requested = 1 WHERE id = :id AND state IN ('CREATED', 'RUNNING');
+UPDATE execution SET kill_requested = 1 WHERE id = :id AND state IN ('CREATED', 'RUNNING', 'PAUSED');
 
 -- name: execution
 SELECT * FROM execution WHERE id = :id;
@@ -250,8 +254,8 @@ LIMIT :limit;
 SELECT state, COUNT(*) AS number FROM execution GROUP BY state;
 
 -- name: insert_task_run
-INSERT INTO task_run (execution_id, task_path, attempt, state, started_at)
-VALUES (:execution_id, :task_path, :attempt, 'RUNNING', :now);
+INSERT INTO task_run (execution_id, task_path, attempt, state, started_at, value, iteration, decision)
+VALUES (:execution_id, :task_path, :attempt, 'RUNNING', :now, :value, :iteration, :decision);
 
 -- name: end_task_run
 UPDATE task_run SET state = :state, ended_at = :now, outputs = :outputs, error = :error

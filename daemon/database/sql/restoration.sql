@@ -2,7 +2,7 @@
 SELECT * FROM detection ORDER BY id;
 
 -- name: execution_states
-SELECT id, state, trigger_type, EXISTS (
+SELECT id, state, trigger_type = '' OR variables IS NOT NULL AS without_objects, EXISTS (
     SELECT 1 FROM detection d WHERE d.batch_id = e.batch_id AND d.uri IS NOT NULL
 ) AS has_objects
 FROM execution e;
@@ -38,4 +38,4 @@ UPDATE detection SET batch_id = :batch_id, ordinal = 0 WHERE id = :id AND state 
 
 -- name: doubt_execution
 UPDATE execution SET state = 'FAILED', held = 0, ended_at = :now, error = :error
-WHERE id = :id AND state IN ('CREATED', 'RUNNING');
+WHERE id = :id AND state IN ('CREATED', 'RUNNING', 'PAUSED');

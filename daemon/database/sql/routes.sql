@@ -69,8 +69,12 @@ UPDATE execution SET state = 'CREATED', next_try = :next_try, error = :error WHE
 UPDATE task_run SET state = 'RETRIED' WHERE execution_id = :execution_id AND task_path = :task_path AND attempt = :attempt;
 
 -- name: unfinished_executions
-SELECT COUNT(*) AS number FROM execution WHERE state IN ('CREATED', 'RUNNING') AND (state = 'RUNNING' OR held = 0);
+-- Not one that only an operator can resume; one whose last tasks come after its end is.
+SELECT (
+    SELECT COUNT(*) FROM execution WHERE state IN ('CREATED', 'RUNNING', 'PAUSED')
+    AND (state = 'RUNNING' OR (state = 'CREATED' AND held = 0) OR (state = 'PAUSED' AND resume_at IS NOT NULL))
+) + (SELECT COUNT(*) FROM execution WHERE after_pending = 1) AS number;
 
 -- name: next_execution
 SELECT MIN(next_try) AS moment FROM execution
-WHERE state IN ('CREATED', 'RUNNING') AND state = 'CREATED' AND held = 0 AND next_try > :now;
+WHERE state IN ('CREATED', 'RUNNING', 'PAUSED') AND state = 'CREATED' AND held = 0 AND next_try > :now;
