@@ -41,6 +41,12 @@ class Part:
         current = current_name(names, written)
         return current if is_current(current) else None
 
+    def old_names(self) -> Iterator[tuple[str, str]]:
+        """The properties that are written with an old name, each with the present one."""
+        for name, field in (self.spec.model_fields if self.spec else {}).items():
+            current, *former = written_names(name, field)
+            yield from ((old, current) for old in former if old in self.data and current not in self.data)
+
     def fields(self) -> Iterator[tuple[str, FieldInfo]]:
         """The properties that are written here and known, by the names under which they are written."""
         for name, field in (self.spec.model_fields if self.spec else {}).items():

@@ -57,17 +57,14 @@ def old_script(subject: Subject) -> Iterator[Hit]:
             yield Hit(where, f"type '{part.data['type']}' is gone from Kestra", _MIGRATE)
 
 
-def task_defaults(subject: Subject) -> Iterator[Hit]:
-    """``taskDefaults`` is called ``pluginDefaults`` since Kestra 0.17."""
-    if "taskDefaults" in subject.flow:
-        yield Hit(subject.key(("taskDefaults",)), "'taskDefaults' is now 'pluginDefaults'", _MIGRATE)
-
-
-def input_name(subject: Subject) -> Iterator[Hit]:
-    """An input is named by ``id`` since Kestra 0.15; before, it had a ``name``."""
-    for part in subject.under("inputs"):
-        if "name" in part.data:
-            yield Hit(subject.key((*part.path, "name")), "the 'name' of an input is now its 'id'", _MIGRATE)
+def old_property(subject: Subject) -> Iterator[Hit]:
+    """
+    A property is written with a name that Kestra has replaced: ``taskDefaults`` is ``pluginDefaults`` since 0.17, the
+    ``name`` of an input its ``id`` since 0.15.
+    """
+    for part in subject.parts:
+        for old, current in part.old_names():
+            yield Hit(subject.key((*part.path, old)), f"'{old}' is now '{current}'", _MIGRATE)
 
 
 def old_loop(subject: Subject) -> Iterator[Hit]:
@@ -86,13 +83,6 @@ def conditions(subject: Subject) -> Iterator[Hit]:
             yield Hit(where, "'conditions' is replaced by 'when' in Kestra 2.0", "write the same as one expression")
 
 
-def listeners(subject: Subject) -> Iterator[Hit]:
-    """``listeners`` are deprecated since Kestra 0.12; a flow with a ``Flow`` trigger does the same."""
-    if "listeners" in subject.flow:
-        remedy = "use 'errors' or 'finally', or another flow with a Flow trigger"
-        yield Hit(subject.key(("listeners",)), "'listeners' are deprecated", remedy)
-
-
 def output_directory(subject: Subject) -> Iterator[Hit]:
     """``outputDirectory`` is deprecated: ``outputFiles`` names what is to be kept."""
     for part, key in _having(subject, "outputDirectory", "outputDir"):
@@ -106,10 +96,8 @@ RULES = (
     Rule("TW102", "info", "runner, docker, dockerOptions", old_runner),
     Rule("TW103", "info", "LocalFiles", old_local_files),
     Rule("TW104", "info", "script tasks before 0.11", old_script),
-    Rule("TW105", "info", "taskDefaults", task_defaults),
-    Rule("TW106", "info", "input with a name", input_name),
-    Rule("TW107", "info", "EachSequential, EachParallel", old_loop),
-    Rule("TW108", "info", "conditions of triggers", conditions),
-    Rule("TW109", "info", "listeners", listeners),
-    Rule("TW110", "info", "outputDirectory", output_directory),
+    Rule("TW105", "info", "old property name", old_property),
+    Rule("TW106", "info", "EachSequential, EachParallel", old_loop),
+    Rule("TW107", "info", "conditions of triggers", conditions),
+    Rule("TW108", "info", "outputDirectory", output_directory),
 )

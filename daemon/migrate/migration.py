@@ -8,14 +8,14 @@ from tidewaiter.config.errors import ConfigError
 from tidewaiter.config.expression import Expressions
 from tidewaiter.daemon.flows import parse_flow
 from tidewaiter.daemon.migrate.local_files import local_files
-from tidewaiter.daemon.migrate.names import input_names, loops, task_defaults, type_names
+from tidewaiter.daemon.migrate.names import loops, property_names, type_names
 from tidewaiter.daemon.migrate.runners import runners
 from tidewaiter.daemon.migrate.scripts import scripts
 from tidewaiter.daemon.migrate.source import Change, Found, Left, Source, applied
 
 Step = Callable[[Source], Iterator[Found]]
 
-STEPS: tuple[Step, ...] = (task_defaults, input_names, scripts, runners, loops, local_files, type_names)
+STEPS: tuple[Step, ...] = (property_names, scripts, runners, loops, local_files, type_names)
 """In this order: what a step leaves outdated, a later one rewrites."""
 
 _ROUNDS = 100

@@ -1,10 +1,11 @@
-"""Steps that only rename: types, flow properties, inputs."""
+"""Steps that only rename: types, properties, loops."""
 
 from collections.abc import Iterator
 
 from tidewaiter.config.document import Node
 from tidewaiter.daemon.migrate.source import Change, Edit, Found, Left, Source, property_before, rewritten
 
+_LOOPS = frozenset({"EachSequential", "EachParallel"})
 _FOR_EACH = "io.kestra.plugin.core.flow.ForEach"
 
 
@@ -16,18 +17,13 @@ def type_names(source: Source) -> Iterator[Found]:
             yield Change((rewritten(node, part.renamed),))
 
 
-def task_defaults(source: Source) -> Iterator[Found]:
-    """``taskDefaults`` becomes ``pluginDefaults``."""
-    if "taskDefaults" in source.root.entries and "pluginDefaults" not in source.root.entries:
-        yield Change((rewritten(source.root.entries["taskDefaults"].key, "pluginDefaults"),))
-
-
-def input_names(source: Source) -> Iterator[Found]:
-    """The ``name`` of an input becomes its ``id``."""
-    inputs = source.root.entries.get("inputs")
-    for item in inputs.value.items if inputs else ():
-        if "name" in item.entries and "id" not in item.entries:
-            yield Change((rewritten(item.entries["name"].key, "id"),))
+def property_names(source: Source) -> Iterator[Found]:
+    """Old names of properties become the present ones: ``taskDefaults``, the ``name`` of an input."""
+    for part in source.parts:
+        node = source.node(part)
+        for old, current in part.old_names():
+            if node is not None and old in node.entries:
+                yield Change((rewritten(node.entries[old].key, current),))
 
 
 def loops(source: Source) -> Iterator[Found]:
@@ -39,6 +35,9 @@ def loops(source: Source) -> Iterator[Found]:
         kind = str(part.data.get("type")).rpartition(".")[2]
         node = source.node(part)
         if part.spec is None or node is None or not {"type", "value", "tasks"} <= node.entries.keys():
+            continue
+        if kind in _LOOPS and source.defaults(part):
+            yield Left(node.start, f"the defaults of {kind} would no longer be for it")
             continue
         if kind == "EachSequential":
             yield Change(_renamed_loop(node))

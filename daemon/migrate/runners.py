@@ -24,6 +24,7 @@ _TYPES: Mapping[str | None, str] = MappingProxyType(
         None: "io.kestra.plugin.scripts.runner.docker.Docker",
     }
 )
+_WHERE = frozenset({"runner", "docker", "taskRunner", "containerImage"})
 _RENAMED: Mapping[str, str] = MappingProxyType({"dockerHost": "host", "dockerConfig": "config"})
 
 
@@ -33,7 +34,9 @@ def runners(source: Source) -> Iterator[Found]:
         node = source.node(part)
         if node is None or part.spec is None or not issubclass(part.spec, ExecSpec):
             continue
-        if {"runner", "docker"} & node.entries.keys():
+        if _WHERE & source.defaults(part) and {"runner", "docker"} & node.entries.keys():
+            yield Left(node.start, "the flow's defaults say where this task runs, too: change both by hand")
+        elif {"runner", "docker"} & node.entries.keys():
             yield _of_task(source, node, part.data)
 
 

@@ -22,7 +22,10 @@ def scripts(source: Source) -> Iterator[Found]:
     for part in source.parts:
         node = source.node(part)
         if part.spec is not None and issubclass(part.spec, LegacySpec) and node is not None:
-            yield _of_task(source, node, part.spec)
+            if source.defaults(part):
+                yield Left(node.start, "this script task is left as it is: the defaults for it would be lost")
+            else:
+                yield _of_task(source, node, part.spec)
 
 
 def _of_task(source: Source, task: Node, spec: type[LegacySpec]) -> Found:

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tidewaiter.config.defaults import with_defaults
 from tidewaiter.config.document import Entry, Node, nodes, parse
 from tidewaiter.config.parts import Part, parts
-from tidewaiter.daemon.flows import AnyFlow
+from tidewaiter.daemon.flows import TYPES, AnyFlow
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,6 +61,11 @@ class Source:
     def node(self, part: Part) -> Node | None:
         """The node of *part*; None where an alias stands instead."""
         return self.root.at(part.path)
+
+    def defaults(self, part: Part) -> frozenset[str]:
+        """The properties that the flow's defaults give to what has the type of *part*."""
+        probe = {**mapping(self.data), "tasks": [{"type": part.data.get("type")}]}
+        return frozenset(with_defaults(probe, TYPES)["tasks"][0]) - {"type"}
 
     def column(self, offset: int) -> int:
         """How far from the beginning of its line *offset* is."""

@@ -6,6 +6,7 @@ from tidewaiter.config.expression import Expressions
 from tidewaiter.daemon.lint import RULES, Finding, lint
 
 SHELL = "io.kestra.plugin.scripts.shell.Commands"
+FLOW = "io.kestra.plugin.core.flow."
 OLD_PROCESS = "io.kestra.core.models.tasks.runners.types.ProcessTaskRunner"
 S3 = "  - {id: w, type: aws.s3.Trigger, bucket: b, region: eu-west-1, "
 HEAD = "id: flow\nnamespace: harbour\n"
@@ -51,11 +52,19 @@ FIRES: dict[str, list[str]] = {
     "TW102": [task(f"type: {SHELL}\ncommands: [ls]\n§runner: PROCESS")],
     "TW103": [working_directory("type: §io.kestra.core.tasks.storages.LocalFiles, inputs: {a: b}")],
     "TW104": [task("type: §io.kestra.core.tasks.scripts.Bash\ncommands: [ls]")],
-    "TW105": [f"{HEAD}{LOG}§taskDefaults: []\n"],
-    "TW106": [HEAD + inputs("§name: a, type: STRING, defaults: x") + LOG],
-    "TW108": [trigger("action: NONE, §conditions: [{type: x}]")],
-    "TW109": [f"{HEAD}{LOG}§listeners: []\n"],
-    "TW110": [task(f"type: {SHELL}\ncommands: [ls]\n§outputDirectory: true")],
+    "TW105": [
+        f"{HEAD}{LOG}§taskDefaults: []\n",
+        HEAD + inputs("§name: a, type: STRING, defaults: x") + LOG,
+        task("type: log.Log\nmessage: hi\nretry: {type: constant, interval: PT1S, §maxAttempt: 2}"),
+    ],
+    "TW106": [task(f"type: §{FLOW}EachSequential\nvalue: [a]\ntasks: [{{id: b, type: log.Log, message: hi}}]")],
+    "TW107": [trigger("action: NONE, §conditions: [{type: x}]")],
+    "TW108": [task(f"type: {SHELL}\ncommands: [ls]\n§outputDirectory: true")],
+    "TW201": [
+        task("type: log.Log\nmessage: hi\n§workerGroup: {key: fast}"),
+        trigger("action: NONE, §stateTtl: P1D"),
+        f"{HEAD}{LOG}§listeners: [{{tasks: []}}]\n",
+    ],
     "TW301": [trigger("action: DELETE, §maxKeys: 1, filter: FILES")],
     "TW302": [trigger("action: NONE, §maxKeys: 1")],
     "TW303": [task("type: log.Log\nmessage: \"x §{{ trigger.objects[0].key | jq('.a') }}\"")],
@@ -96,11 +105,11 @@ SILENT: dict[str, list[str]] = {
     "TW102": [task(f"type: {SHELL}\ncommands: [ls]\ncontainerImage: ubuntu"), shell("runner docker")],
     "TW103": [task("type: log.Log\nmessage: LocalFiles")],
     "TW104": [task(f"type: {SHELL}\ncommands: [ls]")],
-    "TW105": [f"{HEAD}{LOG}pluginDefaults: []\n"],
-    "TW106": [HEAD + inputs("id: a, type: STRING, defaults: x") + LOG],
-    "TW108": [trigger("action: NONE, when: '{{ object.size > 1 }}'"), trigger("action: NONE, conditions: []")],
-    "TW109": [HEAD + LOG],
-    "TW110": [task(f"type: {SHELL}\ncommands: [ls]\noutputDirectory: false")],
+    "TW105": [f"{HEAD}{LOG}pluginDefaults: []\n", HEAD + inputs("id: a, type: STRING, defaults: x") + LOG],
+    "TW106": [task(f"type: {FLOW}ForEach\nvalues: [a]\ntasks: [{{id: b, type: log.Log, message: hi}}]")],
+    "TW107": [trigger("action: NONE, when: '{{ object.size > 1 }}'"), trigger("action: NONE, conditions: []")],
+    "TW108": [task(f"type: {SHELL}\ncommands: [ls]\noutputDirectory: false")],
+    "TW201": [task("type: log.Log\nmessage: hi\nlogToFile: false"), f"{HEAD}{LOG}variables: {{workerGroup: x}}\n"],
     "TW301": [trigger("action: DELETE, maxKeys: 1"), trigger("action: DELETE, filter: FILES")],
     "TW302": [trigger("action: DELETE, maxKeys: 1")],
     "TW303": [

@@ -25,6 +25,8 @@ HEAD = "id: flow\nnamespace: harbour\n"
 SHELL = "io.kestra.plugin.scripts.shell.Commands"
 DOCKER = "io.kestra.plugin.scripts.runner.docker.Docker"
 PROCESS = "io.kestra.plugin.core.runner.Process"
+FLOW = "io.kestra.plugin.core.flow."
+FOR_EACH = f"{FLOW}ForEach"
 DIRECTORY = "io.kestra.plugin.core.flow.WorkingDirectory"
 LOCAL = "io.kestra.plugin.core.storage.LocalFiles"
 
@@ -108,6 +110,22 @@ REWRITTEN = {
             "commands: [python main.py]",
         ),
     ),
+    "a loop": (
+        task("type: io.kestra.core.tasks.flows.EachSequential", "value: [a]", f"tasks: [{{id: b, type: {SHELL}}}]"),
+        task(f"type: {FOR_EACH}", "values: [a]", f"tasks: [{{id: b, type: {SHELL}}}]"),
+    ),
+    "a loop all at once": (
+        task(f"type: {FLOW}EachParallel", "value: [a]", f"tasks: [{{id: b, type: {SHELL}}}]"),
+        task(f"type: {FOR_EACH}", "values: [a]", "concurrencyLimit: 0", f"tasks: [{{id: b, type: {SHELL}}}]"),
+    ),
+    "a loop some at once": (
+        task(f"type: {FLOW}EachParallel", "concurrent: 2", "value: [a]", f"tasks: [{{id: b, type: {SHELL}}}]"),
+        task(f"type: {FOR_EACH}", "concurrencyLimit: 2", "values: [a]", f"tasks: [{{id: b, type: {SHELL}}}]"),
+    ),
+    "a property": (
+        shell("retry: {type: constant, interval: PT1S, maxAttempt: 3}"),
+        shell("retry: {type: constant, interval: PT1S, maxAttempts: 3}"),
+    ),
     "files before the first task": (
         directory(
             f"- id: put\n  type: {LOCAL}\n  inputs:\n    a.txt: |\n      x\n\n      # y\n    # z\n    b: c\n\n{LAST}"
@@ -133,6 +151,15 @@ REWRITTEN = {
 }
 
 LEFT = {
+    "a loop of several tasks": task(
+        f"type: {FLOW}EachParallel", "value: [a]", f"tasks: [{{id: b, type: {SHELL}}}, {{id: c, type: {SHELL}}}]"
+    ),
+    "a loop with defaults": f"pluginDefaults: [{{type: {FLOW}EachSequential, values: {{timeout: PT1S}}}}]\n"
+    + task(f"type: {FLOW}EachSequential", "value: [a]", f"tasks: [{{id: b, type: {SHELL}}}]"),
+    "a script task of old with defaults": "pluginDefaults: [{type: io.kestra.core., values: {timeout: PT1S}}]\n"
+    + task("type: io.kestra.core.tasks.scripts.Bash", "commands: [ls]"),
+    "a runner with defaults": f"pluginDefaults: [{{type: {SHELL}, values: {{docker: {{image: a}}}}}}]\n"
+    + shell("docker: {image: b}"),
     "both forms": shell("runner: DOCKER", "containerImage: ubuntu"),
     "options without effect": shell("runner: PROCESS", "docker: {image: a, user: u}"),
     "an option of old": shell("docker: {image: a, pullImage: false}"),
