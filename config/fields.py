@@ -123,7 +123,7 @@ def _namespace(value: str) -> str:
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
-    WithJsonSchema({"type": "string", "format": "duration", "examples": ["PT1M"]}),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*[-+]?[Pp](?=[\dTt])[\dWwDdTtHhMmSs.,]+\s*$"}),
 ]
 """A length of time in ISO-8601; see `parse_duration`."""
 
@@ -131,13 +131,13 @@ Size = Annotated[
     int,
     BeforeValidator(_size),
     Field(ge=0),
-    WithJsonSchema({"type": ["integer", "string"], "examples": ["10 MiB"]}),
+    WithJsonSchema({"type": ["integer", "string"], "pattern": r"^\s*\d+(\.\d+)?\s*[A-Za-z]*\s*$"}),
 ]
 """A number of bytes; see `parse_size`."""
 
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 
-Text = Annotated[str, BeforeValidator(_text)]
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 """A string; numbers and booleans are taken in their YAML spelling, as Kestra does."""
 
 _ID = r"[a-zA-Z0-9][a-zA-Z0-9._-]*"
@@ -147,7 +147,7 @@ Id = Annotated[
     str,
     StringConstraints(max_length=100),
     _named(_ID, "letters, digits, '.', '_' and '-', beginning with a letter or digit"),
-    WithJsonSchema({"type": "string", "pattern": f"^{_ID}$", "maxLength": 100}),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": f"^{_ID}$", "maxLength": 100}),
 ]
 """The id of a flow, task or trigger (kestra.md §1.4)."""
 

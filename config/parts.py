@@ -1,6 +1,6 @@
 """The parts of a document that specs describe, as far as their types are known: flows as they are written."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -118,6 +118,47 @@ def _fitting(models: list[type[BaseModel]], value: Mapping[str, Any]) -> type[Ba
     """The one of *models* whose ``type`` may be the one written; the first if none says so."""
     written = value.get("type")
     return next((model for model in models if written in types_of(model)), models[0])
+
+
+def choices_of(models: Iterable[type[BaseModel]]) -> list[OneOf]:
+    """Every `OneOf` in the properties of *models*, each once."""
+    found = (
+        choice
+        for model in models
+        for field in model.model_fields.values()
+        for choice in _choices_in(annotation_of(field))
+    )
+    return list(dict.fromkeys(found))
+
+
+def _choices_in(annotation: Any) -> Iterator[OneOf]:
+    for shape in shapes_of(annotation):
+        if isinstance(shape, OneOf):
+            yield shape
+        else:
+            yield from (choice for inner in get_args(shape) for choice in _choices_in(inner))
+
+
+def models_of(model: type[BaseModel]) -> list[type[BaseModel]]:
+    """*model* and every model that may stand in it, at any depth, each once."""
+    found = {model: None}
+    waiting = [model]
+    while waiting:
+        for field in waiting.pop().model_fields.values():
+            new = [inner for inner in _models_in(annotation_of(field)) if inner not in found]
+            found |= dict.fromkeys(new)
+            waiting += new
+    return list(found)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    for shape in shapes_of(annotation):
+        if isinstance(shape, OneOf):
+            yield from shape.specs
+        elif isinstance(shape, type) and issubclass(shape, BaseModel):
+            yield shape
+        else:
+            yield from (model for inner in get_args(shape) for model in _models_in(inner))
 
 
 def types_of(model: type[BaseModel]) -> tuple[str, ...]:

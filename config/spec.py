@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tidewaiter.config.errors import ExpressionError, PropertyError
@@ -34,6 +35,9 @@ T = TypeVar("T")
 
 Render = Callable[[str], str]
 """Turns the source text of one expression into its value."""
+
+REFERENCE = "x-one-of"
+"""In a JSON Schema being made: the place of a choice's own schema, by the identity of its `OneOf`."""
 
 KESTRA_PREFIX = "io.kestra.plugin."
 _CONCRETE = {"concrete": True}
@@ -102,14 +106,6 @@ class TypedSpec(Spec):
         """Give the present full name for *written*, one of the accepted names."""
         return current_name(cls.NAMES, written)
 
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """Offer the accepted names of ``type`` to editors."""
-        json_schema = handler.resolve_ref_schema(handler(schema))
-        if cls.NAMES:
-            json_schema["properties"]["type"] = {"type": "string", "enum": list(cls.accepted_names())}
-        return json_schema
-
 
 def short_name(name: str) -> str:
     """Shorten a full Kestra type name: ``io.kestra.plugin.core.log.Log`` is ``log.Log``."""
@@ -156,6 +152,11 @@ class OneOf:
         return {name: spec for spec in self.specs for name in spec.accepted_names()}
 
     @property
+    def accepted_names(self) -> tuple[str, ...]:
+        """Every name of every spec."""
+        return tuple(self._by_name)
+
+    @property
     def names(self) -> Mapping[str, str]:
         """The current full name behind every accepted name."""
         return {name: spec.current_name(name) for name, spec in self._by_name.items()}
@@ -178,10 +179,9 @@ class OneOf:
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(self._validate)
 
-    def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        for spec in self.specs:
-            spec.model_rebuild()
-        return handler(core_schema.union_schema([spec.__pydantic_core_schema__ for spec in self.specs]))
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Stand for the choice: `tidewaiter.config.schema` puts its schema there, for task types contain each other."""
+        return {REFERENCE: id(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +237,10 @@ class _DynamicMarker:
         schema = handler.generate_schema(functools.reduce(operator.or_, written)) if written else handler(source)
         return core_schema.with_info_wrap_validator_function(self._validate, schema)
 
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Accept an expression, and JSON text for lists and maps, beside the type itself."""
+        return _or_expression(handler(schema))
+
     def _validate(self, value: Any, inner: Callable[[Any], Any], info: ValidationInfo) -> Any:
         if isinstance(value, Template | ObjectTemplate):
             return value
@@ -250,6 +254,25 @@ class _DynamicMarker:
             if parsed is None:
                 raise
             return inner(parsed)
+
+
+def _or_expression(schema: dict[str, Any]) -> dict[str, Any]:
+    """Let *schema* accept the texts that `_DynamicMarker` does: expressions, and what reads as the value."""
+    choices = schema["anyOf"] if schema.keys() == {"anyOf"} else [schema]
+    if any(choice.keys() <= {"type"} and "string" in choice.get("type", "string") for choice in choices):
+        return schema
+    kinds = {kind for choice in choices if isinstance(kind := choice.get("type"), str)}
+    pattern = r"\{[{%#]"
+    if kinds & {"array", "object"}:
+        pattern += r"|^\s*[\[{]"
+    if kinds & {"integer", "number"}:
+        pattern += r"|^[-+]?\d+(\.\d+)?$"
+    return {"anyOf": [*choices, {"type": "string", "pattern": pattern, "title": "expression"}]}
+
+
+def takes_expressions(field: FieldInfo) -> bool:
+    """Tell whether a property is declared ``Dynamic`` or ``PerObject``."""
+    return any(isinstance(item, _DynamicMarker) for item in field.metadata)
 
 
 def _json(value: Any) -> Any:

@@ -110,11 +110,6 @@ def test_short_names(name: str, short: str) -> None:
     assert short_name(name) == short
 
 
-def test_the_schema_offers_every_name() -> None:
-    """Editors complete the type."""
-    assert Apple.model_json_schema()["properties"]["type"]["enum"] == list(Apple.accepted_names())
-
-
 def test_specs_are_frozen_and_know_their_properties() -> None:
     """Nothing is added to a spec, before or after."""
     with pytest.raises(ValidationError, match="frozen"):
