@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test lint check bench reliability lock clean
+.PHONY: setup demo test lint check bench reliability reference lock clean
 
 setup: $(READY)  ## .venv with everything
 
@@ -33,6 +33,9 @@ bench: $(READY)  ## the benchmark table
 
 reliability: $(READY)  ## the reliability table: hours of kills and faults; ARGS='--scale short' for minutes
 	PYTHONPATH=tests $(BIN)/python -m reliability $(ARGS)
+
+reference: $(READY)  ## write docs/reference from the specs
+	$(BIN)/tidewaiter schema --reference docs/reference
 
 lock: $(READY)  ## write requirements.lock from what .venv has
 	$(BIN)/pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' | sort -f > requirements.lock

@@ -14,7 +14,7 @@ _REFERENCES = re.compile(r",? *\((?:kestra|reliability|design)\.md[^)]*\)")
 
 def description(model: type[BaseModel]) -> str:
     """What *model* is, for its readers; without what only its makers look up."""
-    return _REFERENCES.sub("", inspect.cleandoc(model.__doc__ or ""))
+    return _REFERENCES.sub("", inspect.getdoc(model) or "")
 
 
 def property_descriptions(model: type[BaseModel]) -> dict[str, str]:

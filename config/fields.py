@@ -120,10 +120,16 @@ def _namespace(value: str) -> str:
     return value
 
 
+DURATION_PATTERN = r"^\s*[-+]?[Pp](?=[\dTt])[\dWwDdTtHhMmSs.,]+\s*$"
+"""What a duration looks like, for editors."""
+
+SIZE_PATTERN = r"^\s*\d+(\.\d+)?\s*[A-Za-z]*\s*$"
+"""What a number of bytes looks like, for editors."""
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
-    WithJsonSchema({"type": "string", "pattern": r"^\s*[-+]?[Pp](?=[\dTt])[\dWwDdTtHhMmSs.,]+\s*$"}),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
 ]
 """A length of time in ISO-8601; see `parse_duration`."""
 
@@ -131,7 +137,7 @@ Size = Annotated[
     int,
     BeforeValidator(_size),
     Field(ge=0),
-    WithJsonSchema({"type": ["integer", "string"], "pattern": r"^\s*\d+(\.\d+)?\s*[A-Za-z]*\s*$"}),
+    WithJsonSchema({"type": ["integer", "string"], "pattern": SIZE_PATTERN}),
 ]
 """A number of bytes; see `parse_size`."""
 

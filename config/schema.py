@@ -34,6 +34,12 @@ def json_schema(model: type[BaseModel], title: str) -> dict[str, Any]:
     return {"$schema": DRAFT, **root, "title": title, "definitions": whole}
 
 
+def definition_keys(models: Sequence[type[BaseModel]]) -> dict[type[BaseModel], str]:
+    """The key of each of *models* among the definitions of a schema that has them all."""
+    names, _ = models_json_schema([(inner, "validation") for inner in models], by_alias=True, ref_template=_PLACE)
+    return {inner: str(names[inner, "validation"]["$ref"]).rpartition("/")[2] for inner in models}
+
+
 def _complete(schema: dict[str, Any], model: type[BaseModel]) -> None:
     """Add what pydantic does not tell: descriptions, old names, and what is accepted without effect."""
     schema["description"] = description(model)

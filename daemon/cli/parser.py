@@ -370,3 +370,4 @@ def _add_schema(verbs: Any) -> None:
     schema = _verb(verbs, "schema", "print the JSON Schema of flows, for editors", "schema:run")
     schema.add_argument("--settings", action="store_true", help="of the settings file instead")
     schema.add_argument("--output", "-o", type=Path, metavar="FILE", help="write it there [stdout]")
+    schema.add_argument("--reference", type=Path, metavar="DIR", help="write a page for each type into this folder")
