@@ -94,7 +94,9 @@ class TypedSpec(Spec):
     NAMES: ClassVar[tuple[str, ...]] = ()
 
     id: str
+    """Its name."""
     type: str
+    """The name of its type."""
 
     @classmethod
     def accepted_names(cls) -> tuple[str, ...]:

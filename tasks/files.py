@@ -58,11 +58,17 @@ class NamespaceFiles(Spec):
     """Which files of the flow's namespace are put into the working directory (kestra.md §1.9)."""
 
     enabled: Dynamic[bool] = True
+    """Put files there at all."""
     include: Dynamic[tuple[Glob, ...]] = ()
+    """Globs for the files that are meant; all without any."""
     exclude: Dynamic[tuple[Glob, ...]] = ()
+    """Globs for files that are not."""
     namespaces: Annotated[tuple[Text, ...], _only((), ("{{ flow.namespace }}",), ("{{flow.namespace}}",))] = ()
+    """Only the flow's own namespace can be named."""
     if_exists: Annotated[str, _only("OVERWRITE")] = "OVERWRITE"
+    """What to do when there is such a file already: it is overwritten."""
     folder_per_namespace: Annotated[bool, _only(False)] = False
+    """Files go to the top of the directory, not into a folder of their namespace."""
 
 
 class LocalFiles(TaskSpec):
@@ -74,7 +80,9 @@ class LocalFiles(TaskSpec):
     )
 
     inputs: InputFiles = None
+    """Path → URI of a file, or the content itself."""
     outputs: OutputFiles = ()
+    """Globs for the files to keep; they are found in ``outputs.id.uris`` by their paths."""
 
 
 async def run_local_files(spec: LocalFiles, context: TaskContext) -> Result:
