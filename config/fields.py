@@ -103,6 +103,10 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
+def _none_if_empty(value: str | None) -> str | None:
+    return value or None
+
+
 def _named(pattern: str, made_of: str) -> AfterValidator:
     """Check a name; the editor is told *pattern* by its schema, the author in words what a name is *made_of*."""
 
@@ -145,6 +149,9 @@ PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 
 Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 """A string; numbers and booleans are taken in their YAML spelling, as Kestra does."""
+
+Optional = Annotated[str | None, AfterValidator(_none_if_empty)]
+"""Text, or None, which an empty text stands for: an expression may render to nothing."""
 
 _ID = r"[a-zA-Z0-9][a-zA-Z0-9._-]*"
 _NAMESPACE = r"[a-z0-9][a-z0-9._-]*"

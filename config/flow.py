@@ -36,6 +36,7 @@ class TaskSpec(TypedSpec):
         {
             "logToFile": _LOGS_ARE_KEPT,
             "workerGroup": _NO_WORKERS,
+            "workerSelector": _NO_WORKERS,
             "taskCache": "a task with a recorded result is never run again within its execution; others always run",
             "assets": "there is no catalogue of assets here",
         }
@@ -160,6 +161,7 @@ class Flow(Spec, Generic[TaskT, TriggerT]):
             "workerGroup": _NO_WORKERS,
             "sla": "there are no service-level agreements here; use 'timeout' to end what takes too long",
             "checks": "they concern the forms in which Kestra starts a flow",
+            "extend": "it describes a blueprint in Kestra's catalogue",
             "listeners": "Kestra has removed them; use 'afterExecution' or a Flow trigger",
         }
     )

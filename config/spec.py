@@ -70,9 +70,10 @@ class Spec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_ignored(cls, value: Any) -> Any:
-        if isinstance(value, Mapping) and not cls.IGNORED.keys().isdisjoint(value):
-            return {name: item for name, item in value.items() if name not in cls.IGNORED}
-        return value
+        """Leave out what has no effect here, and what is written as ``null``: it counts as not written."""
+        if not isinstance(value, Mapping):
+            return value
+        return {name: item for name, item in value.items() if item is not None and name not in cls.IGNORED}
 
 
 def misfit(name: str, problem: str, hint: str) -> PydanticCustomError:
@@ -293,6 +294,25 @@ Dynamic = Annotated[T, _DynamicMarker()]
 
 PerObject = Annotated[T | ObjectTemplate, _DynamicMarker(per_object=True)]
 """``PerObject[str]``: text, an expression rendered like any `Dynamic` one, or one that sees ``object``."""
+
+
+class NotYet:
+    """
+    Annotation for a property of Kestra that Tidewaiter does not have: any value but the harmless ones is an error.
+
+    *instead* completes "… is not supported yet: ".
+    """
+
+    def __init__(self, instead: str, *, harmless: tuple[Any, ...] = ()) -> None:
+        self._instead = instead
+        self._harmless = (None, *harmless)
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._refuse, core_schema.any_schema())
+
+    def _refuse(self, value: Any) -> None:
+        if not any(value is harmless or value == harmless for harmless in self._harmless):
+            raise PydanticCustomError("not_yet", "is not supported yet: {instead}", {"instead": self._instead})
 
 
 S = TypeVar("S", bound=Spec)

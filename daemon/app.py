@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import MutableMapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
@@ -27,13 +27,14 @@ from tidewaiter.daemon.probes import Probes
 from tidewaiter.daemon.records import Execution, TriggerKey
 from tidewaiter.daemon.retention import Retention
 from tidewaiter.daemon.router import Router
-from tidewaiter.daemon.run import Workplace
 from tidewaiter.daemon.scope import Host, environment_variables
 from tidewaiter.daemon.secrets import Secrets
+from tidewaiter.daemon.situation import Workplace
 from tidewaiter.daemon.storage import Storage, witness_of
 from tidewaiter.daemon.watch import Port
 from tidewaiter.daemon.web.server import control_socket, health
 from tidewaiter.tasks.context import GitSettings, RunnerSettings
+from tidewaiter.tasks.objectstore import ObjectStores
 from tidewaiter.triggers.aws import Clients
 from tidewaiter.triggers.bucket import Connect
 
@@ -44,20 +45,23 @@ _LOOK_SECONDS = 0.05
 _PATIENT_SIGNALS = 2
 
 
-def workplace(settings: Settings, journal: Journal, host: Host, expressions: Expressions) -> Workplace:
+def workplace(
+    settings: Settings, journal: Journal, host: Host, expressions: Expressions, stores: ObjectStores
+) -> Workplace:
     """Make what tasks work with from the operator's settings."""
     state = settings.state_dir.absolute()
     return Workplace(
         journal=journal,
         storage=Storage(state / "storage"),
         expressions=expressions,
-        host=host,
+        host=replace(host, kv=journal.kv),
         work=state / "work",
         cache=state / "cache",
         runners=RunnerSettings(
             settings.runners.docker, settings.runners.environment, settings.runners.kill_grace.total_seconds()
         ),
         git=GitSettings(settings.git.allowed_protocols, settings.git.config_file),
+        stores=stores,
         retry=settings.retry,
         log_lines=settings.limits.log_lines,
     )
@@ -114,17 +118,19 @@ class App:
         state = settings.state_dir
         database = await stack.enter_async_context(database_at(state / "tidewaiter.db", witness_of(state / "storage")))
         self._journal = await Journal.over(database)
-        place = workplace(settings, self._journal, self.host, self.expressions)
+        clients = await stack.enter_async_context(Clients(os.environ, settings.retry.read_timeout))
+        place = workplace(settings, self._journal, self.host, self.expressions, clients.plain)
         place.storage.open()
         self._clock = await stack.enter_async_context(Clock())
-        clients = await stack.enter_async_context(Clients(os.environ, settings.retry.read_timeout))
         await self._start_executor(stack, place)
         port = self._port(place, clients)
         await self._start_intakes(stack, port)
         self._start_retention(stack, place)
         self._start_orphans(stack, clients)
         intakes = self._intakes
-        control = Control(self._journal, self._executor_loop.wake, intakes.poll, self._router_loop.wake)
+        control = Control(
+            self._journal, self._executor_loop.wake, intakes.poll, self._router_loop.wake, place.signals.tell
+        )
         preview = Preview(port, intakes.watches)
         operations = Operations(
             self._journal, control, intakes.facts, daemon=True, rejected=intakes.rejected, preview=preview
@@ -144,6 +150,7 @@ class App:
             on_end=self._ended,
             crashed=self._crashed,
         )
+        place.signals.launched = self._executor_loop.wake
         # Before the first step: what it starts must not be taken for the leftovers of a crash.
         if recovered := await self._executor.recover():
             _log.warning("executions_recovered", executions=recovered)
@@ -195,7 +202,7 @@ class App:
             journal=self._journal,
             storage=place.storage,
             expressions=self.expressions,
-            host=self.host,
+            host=place.host,
             connect=connect,
             probes=Probes(self.settings.scratch_prefix),
             transfers=self.settings.limits.transfers,

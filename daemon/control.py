@@ -22,18 +22,24 @@ def _nobody() -> None:
     """Nobody is there to be woken: the journal is used without a daemon."""
 
 
+def _no_one(_execution_id: str) -> None:
+    """Nothing waits: no execution is in work without a daemon."""
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """
     Operator requests. Without a daemon they take effect at its next start, but for `poll`, which needs one.
 
-    *wake_executor*, *poll_trigger* and *wake_router* are the daemon's.
+    *wake_executor*, *poll_trigger*, *wake_router* and *tell*, which wakes what waits for news of an execution, are the
+    daemon's.
     """
 
     journal: Journal
     wake_executor: Callable[[], None] = _nobody
     poll_trigger: Callable[[TriggerKey], bool] | None = None
     wake_router: Callable[[], None] = _nobody
+    tell: Callable[[str], None] = _no_one
 
     async def execution(self, prefix: str) -> Execution:
         """
@@ -55,6 +61,33 @@ class Control:
         if not await self.journal.executions.request_kill(execution.id):
             raise NotPossibleError(f"execution {execution.id} has ended already ({execution.state.value})")
         self.wake_executor()
+        return execution
+
+    async def start(self, flow: str, inputs: Mapping[str, Any]) -> Execution:
+        """
+        Run a flow by hand, without an object. *flow* is its full name, or its id where that is enough.
+
+        Raises:
+            NotFoundError: no flow in service, or several, are called that.
+        """
+        served = [(namespace, flow_id) for namespace, flow_id, _ in await self.journal.triggers.latest_flows()]
+        found = [name for name in served if flow in {name[1], ".".join(name)}]
+        if len(found) != 1:
+            reason = f"several flows are called '{flow}'" if found else f"there is no flow '{flow}'"
+            names = ", ".join(sorted(".".join(name) for name in found or served))
+            raise NotFoundError(reason, f"flows in service: {names or 'none'}")
+        [(namespace, flow_id)] = found
+        revision = await self.journal.triggers.served(namespace, flow_id) or 1
+        created = await self.journal.executions.by_hand(TriggerKey(namespace, flow_id, "by-hand"), revision, inputs)
+        self.wake_executor()
+        return created
+
+    async def resume(self, prefix: str, inputs: Mapping[str, Any]) -> Execution:
+        """Let a paused execution go on, with *inputs*. Raises `NotPossibleError` if it is not paused."""
+        execution = await self.execution(prefix)
+        if not await self.journal.executions.resume(execution.id, inputs):
+            raise NotPossibleError(f"execution {execution.id} is not paused ({execution.state.value})")
+        self.tell(execution.id)
         return execution
 
     async def replay(self, prefix: str) -> Execution:

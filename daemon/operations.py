@@ -3,6 +3,7 @@ What users ask of a running or resting Tidewaiter, as requests with JSON answers
 command line.
 """
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -77,6 +78,16 @@ class Operations:
     async def kill(self, path: Query, _query: Query) -> dict[str, Any]:
         """Ask for an execution to be killed."""
         return await views.execution_summary(self.journal, await self.control.kill(path["id"]))
+
+    async def start(self, _path: Query, query: Query) -> dict[str, Any]:
+        """Run a flow by hand."""
+        if not query.get("flow"):
+            raise BadRequestError("'flow' must name a flow")
+        return await views.execution_summary(self.journal, await self.control.start(query["flow"], _inputs(query)))
+
+    async def resume(self, path: Query, query: Query) -> dict[str, Any]:
+        """Let a paused execution go on."""
+        return await views.execution_summary(self.journal, await self.control.resume(path["id"], _inputs(query)))
 
     async def replay(self, path: Query, _query: Query) -> dict[str, Any]:
         """Run an execution again on the same objects."""
@@ -159,7 +170,9 @@ ROUTES: tuple[tuple[str, re.Pattern[str], Handler], ...] = tuple(
         ("GET", "executions", Operations.executions),
         ("GET", f"executions/{_ID}", Operations.execution),
         ("GET", f"executions/{_ID}/logs", Operations.logs),
+        ("POST", "executions", Operations.start),
         ("POST", f"executions/{_ID}/kill", Operations.kill),
+        ("POST", f"executions/{_ID}/resume", Operations.resume),
         ("POST", f"executions/{_ID}/replay", Operations.replay),
         ("GET", "objects", Operations.objects),
         ("GET", f"objects/{_ID}", Operations.object),
@@ -171,6 +184,16 @@ ROUTES: tuple[tuple[str, re.Pattern[str], Handler], ...] = tuple(
     )
 )
 """Method, path and handler of every request there is."""
+
+
+def _inputs(query: Query) -> dict[str, Any]:
+    try:
+        inputs = json.loads(query.get("inputs", "{}"))
+    except ValueError as error:
+        raise BadRequestError(f"'inputs' must be JSON: {error}") from error
+    if not isinstance(inputs, dict):
+        raise BadRequestError("'inputs' must be a map")
+    return inputs
 
 
 def _number(query: Query, name: str, default: int) -> int:

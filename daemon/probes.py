@@ -6,7 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from tidewaiter.triggers.bucket import Bucket, Capabilities, Connection
+from tidewaiter.config.connection import Connection
+from tidewaiter.triggers.bucket import Bucket, Capabilities
 from tidewaiter.triggers.s3 import BucketTrigger
 from tidewaiter.triggers.settle import REMOVING, check_capabilities
 

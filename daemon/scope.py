@@ -6,6 +6,7 @@ asked.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tidewaiter.config.errors import ExpressionError, TaskError
@@ -13,6 +14,7 @@ from tidewaiter.config.expression import Expressions, Scope
 from tidewaiter.config.flow import TaskSpec, TriggerSpec
 from tidewaiter.config.spec import concrete
 from tidewaiter.daemon.flows import AnyFlow
+from tidewaiter.daemon.journal.kv import KeyValues, ScopedKeyValues
 from tidewaiter.daemon.records import Detection, Execution, TaskRun
 from tidewaiter.daemon.secrets import Secrets
 from tidewaiter.triggers.s3 import BucketTrigger
@@ -23,11 +25,36 @@ _ENVIRONMENT = ("KESTRA_", "ENV_")
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the machine lends to expressions: secrets, ``envs`` and namespace files."""
+    """What the machine lends to expressions: secrets, ``envs``, namespace files and the key/value stores."""
 
     secrets: Secrets
     envs: Mapping[str, str]
     namespace_files: Path | None = None
+    kv: KeyValues | None = None
+
+    def functions(self, namespace: str) -> dict[str, Callable[..., Any]]:
+        """Give the functions that every expression of a flow in *namespace* may call."""
+        values = {"kv": ScopedKeyValues(self.kv, namespace).function} if self.kv else {}
+        return {"secret": self.secrets.get, **values}
+
+
+@dataclass(frozen=True, slots=True)
+class ScopedRendering:
+    """The expressions of one task, for the task itself (`tidewaiter.tasks.context.Rendering`)."""
+
+    expressions: Expressions
+    scope: Scope
+
+    def render(self, source: str, more: Mapping[str, Any] = MappingProxyType({})) -> str:
+        """See `Rendering.render`."""
+        return self.expressions.render(source, self._with(more))
+
+    def evaluate(self, source: str, more: Mapping[str, Any] = MappingProxyType({})) -> Any:
+        """See `Rendering.evaluate`."""
+        return self.expressions.evaluate(source, self._with(more))
+
+    def _with(self, more: Mapping[str, Any]) -> Scope:
+        return Scope({**self.scope.variables, **more}, self.scope.functions) if more else self.scope
 
 
 def environment_variables(environment: Mapping[str, str]) -> dict[str, str]:
@@ -42,8 +69,8 @@ def environment_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 def trigger_scope(flow: AnyFlow, revision: int, trigger: TriggerSpec, host: Host) -> Scope:
     """Give what the properties of a trigger see; there is no execution yet (kestra.md §1.1)."""
-    variables = {**_flow_variables(flow, revision, host), "trigger": {"id": trigger.id, "type": trigger.type}}
-    return Scope(variables, {"secret": host.secrets.get})
+    variables = {**flow_variables(flow, revision, host), "trigger": {"id": trigger.id, "type": trigger.type}}
+    return Scope(variables, host.functions(flow.namespace))
 
 
 def object_scope(scope: Scope, item: Mapping[str, Any]) -> Scope:
@@ -67,7 +94,7 @@ def execution_variables(
 ) -> dict[str, Any]:
     """Give what every task of *execution* sees, but for outputs and the task itself."""
     return {
-        **_flow_variables(flow, execution.flow_revision, host),
+        **flow_variables(flow, execution.flow_revision, host),
         "execution": {
             "id": execution.id,
             "startDate": execution.started_at or execution.created_at,
@@ -82,6 +109,8 @@ def _trigger_variables(execution: Execution, objects: Sequence[Detection]) -> di
     """Give ``trigger``; a run by hand without objects has none, as in Kestra (kestra.md §1.12)."""
     found = trigger_objects(objects)
     context = {"id": execution.trigger_id, "type": execution.trigger_type}
+    if execution.variables is not None:
+        return {"trigger": {"_context": context, **execution.variables}}
     return {"trigger": {"_context": context, "objects": found}} if found else {}
 
 
@@ -116,28 +145,29 @@ def object_variables(detection: Detection) -> dict[str, Any]:
 
 def task_scope(
     variables: Mapping[str, Any],
-    task: TaskSpec,
+    task: TaskSpec | None,
     run: TaskRun,
     directories: tuple[Path, Path],
     read: Callable[[str], Path],
     host: Host,
 ) -> Scope:
     """
-    Give what the properties of *task* see; *directories* are its working and output directory, *read* opens internal
-    files.
+    Give what the properties of *task*, or without one those of the flow, see; *directories* are its working and output
+    directory, *read* opens internal files.
     """
     workdir, outputs = directories
+    namespace = variables["flow"]["namespace"]
     functions = {
-        "secret": host.secrets.get,
-        "read": lambda source: _read(source, read, host, variables["flow"]["namespace"]),
+        **host.functions(namespace),
+        "read": lambda source: _read(source, read, host, namespace),
         "fileSize": lambda source: _stored(source, read).stat().st_size,
         "isFileEmpty": lambda source: _stored(source, read).stat().st_size == 0,
     }
     return Scope(
         {
             **variables,
-            "task": {"id": task.id, "type": task.type},
-            "taskrun": {"id": run.id, "startDate": run.started_at, "attemptsCount": run.attempt - 1},
+            **({"task": {"id": task.id, "type": task.type}} if task else {}),
+            "taskrun": _taskrun(run),
             "workingDir": str(workdir),
             "outputDir": str(outputs),
         },
@@ -145,7 +175,15 @@ def task_scope(
     )
 
 
-def _flow_variables(flow: AnyFlow, revision: int, host: Host) -> dict[str, Any]:
+def _taskrun(run: TaskRun) -> dict[str, Any]:
+    """Give ``taskrun``; outside of loops it has no value."""
+    loop = {"value": run.value, "iteration": run.iteration}
+    seen = {"id": run.id, "startDate": run.started_at, "attemptsCount": run.attempt - 1, **loop}
+    return {name: value for name, value in seen.items() if value is not None}
+
+
+def flow_variables(flow: AnyFlow, revision: int, host: Host) -> dict[str, Any]:
+    """Give what every expression of *flow* sees, in an execution or not."""
     return {
         "flow": {"id": flow.id, "namespace": flow.namespace, "revision": revision},
         "vars": flow.variables,

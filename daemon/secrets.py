@@ -58,11 +58,15 @@ class Secrets:
                 f"there is no secret '{name}'",
                 f"set {PREFIX}{name.upper()} to its value in base64, or put it in a file of the secrets folder",
             )
+        self.conceal(value)
+        return value
+
+    def conceal(self, value: str) -> None:
+        """Keep *value* out of every text from now on, as it is with secrets that were given out."""
         if value not in self.given_out:
             self.given_out.add(value)
             # Longest first: of two secrets one may begin with the other.
             self._spelled[:] = sorted({*self._spelled, *_spellings(value)}, key=len, reverse=True)
-        return value
 
     def _from_folders(self, name: str) -> str | None:
         if not name.replace("_", "").replace("-", "").replace(".", "").isalnum() or ".." in name:

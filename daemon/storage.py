@@ -175,6 +175,13 @@ class ExecutionFiles:
         Raises:
             TaskError: it does not exist, or another execution made it.
         """
+        path = self._checked(uri)
+        if not path.is_file():
+            raise TaskError(f"there is no file '{uri}' in internal storage")
+        return path
+
+    def _checked(self, uri: str) -> Path:
+        """Give where *uri* is kept or was; raises `TaskError` unless it is one of the executions that may be read."""
         try:
             path = self.storage.path(uri)
         except StorageError as error:
@@ -182,8 +189,6 @@ class ExecutionFiles:
         relative = path.relative_to(self.storage.root).as_posix()
         if not any(relative.startswith(f"{folder}/") for folder in self.readable):
             raise TaskError(f"'{uri}' belongs to another execution", "a task reads files of its own execution only")
-        if not path.is_file():
-            raise TaskError(f"there is no file '{uri}' in internal storage")
         return path
 
     async def fetch(self, uri: str, destination: Path) -> None:
@@ -193,6 +198,22 @@ class ExecutionFiles:
             await asyncio.to_thread(shutil.copyfile, source, destination)
         except OSError as error:
             raise storage_error(error, destination) from error
+
+    async def delete(self, uri: str) -> bool:
+        """See `Files.delete`."""
+        path = self._checked(uri)
+        if not path.is_relative_to(self.storage.root / self.readable[0] / "tasks"):
+            raise TaskError(
+                f"'{uri}' cannot be deleted: no task of this execution made it",
+                "objects in custody and the files of other executions go by themselves (retention)",
+            )
+        try:
+            await asyncio.to_thread(path.unlink)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise storage_error(error, path) from error
+        return True
 
     async def store(self, source: Path, name: str) -> str:
         """See `Files.store`."""

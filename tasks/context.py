@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from tidewaiter.config.spec import TypedSpec
+from tidewaiter.tasks.objectstore import ObjectStores
 
 Level = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR"]
-EndState = Literal["SUCCESS", "WARNING", "FAILED"]
+EndState = Literal["SUCCESS", "WARNING", "FAILED", "CANCELLED", "SKIPPED"]
 
 
 class Log(Protocol):
@@ -24,6 +27,14 @@ class Files(Protocol):
     def owns(self, text: str) -> bool:
         """Tell whether *text* is an internal-storage URI (``kestra:///…``)."""
 
+    def path(self, uri: str) -> Path:
+        """
+        Give the stored file *uri*, for reading only.
+
+        Raises:
+            TaskError: no such file, or it belongs to another execution.
+        """
+
     async def fetch(self, uri: str, destination: Path) -> None:
         """
         Copy the stored file *uri* to *destination*, which must not exist; parents must exist.
@@ -38,6 +49,61 @@ class Files(Protocol):
 
         *name* is its path relative to the working directory; only its last part appears in the URI, made safe.
         """
+
+    async def delete(self, uri: str) -> bool:
+        """
+        Remove the stored file *uri*, which a task of this execution made, and tell whether it was there. Idempotent.
+
+        Raises:
+            TaskError: it belongs to another execution, or it is an object in custody.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class KeyValue:
+    """A value in a key/value store, as JSON-like data. It vanishes when it *expires*; without that it stays."""
+
+    value: Any
+    description: str | None = None
+    expires: datetime | None = None
+
+
+class KeyValues(Protocol):
+    """
+    The key/value stores of namespaces (Kestra's documentation, "KV Store"). A task may name any namespace; None is that
+    of its flow.
+    """
+
+    def find(self, key: str, namespace: str | None = None) -> KeyValue | None:
+        """Give what *key* has; where no namespace is named, the flow's namespace and those above it are looked at."""
+
+    def keys(self, namespace: str | None = None) -> list[str]:
+        """Give the keys there are, sorted."""
+
+    async def set(self, key: str, value: KeyValue, namespace: str | None = None, *, overwrite: bool = True) -> bool:
+        """
+        Set *key* durably; tells whether that was done: without *overwrite* a key that is there stays as it is.
+
+        Raises:
+            TaskError: the value is no JSON, or too big.
+        """
+
+    async def delete(self, key: str, namespace: str | None = None) -> bool:
+        """Remove *key*; tells whether it was there. Idempotent."""
+
+
+class Rendering(Protocol):
+    """
+    Renders the expressions that a task evaluates itself: for each of many items, or to go on when one fails.
+
+    They see what the task's properties see, and *more* on top of it. Threads may call it.
+    """
+
+    def render(self, source: str, more: Mapping[str, Any] = MappingProxyType({})) -> str:
+        """Replace every expression in *source* by its text. Raises `ExpressionError`."""
+
+    def evaluate(self, source: str, more: Mapping[str, Any] = MappingProxyType({})) -> Any:
+        """Like `render`, but a *source* that is one expression keeps its value's type. Raises `ExpressionError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +140,9 @@ class TaskContext:
     scratch: Path
     cache: Path
     files: Files
+    kv: KeyValues
+    stores: ObjectStores
+    rendering: Rendering
     log: Log
     environment: Mapping[str, str]
     runners: RunnerSettings
@@ -84,17 +153,21 @@ class TaskContext:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a task run ended. *outputs* is JSON-like data, kept on failure, too; *error* says why it failed or warns."""
+    """
+    How a task run ended. *outputs* is JSON-like data, kept on failure, too; *error* says why it failed or warns.
+    *labels* are to be added to those of the execution, in place of those of the same name.
+    """
 
     state: EndState = "SUCCESS"
     outputs: Mapping[str, Any] = field(default_factory=dict)
     error: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class RunTask(Protocol):
     """The function behind a task type."""
 
-    async def __call__(self, spec: Any, context: TaskContext) -> Result:
+    async def __call__(self, spec: Any, context: TaskContext, /) -> Result:
         """
         Do the work of *spec*, whose properties are all rendered.
 

@@ -1,6 +1,6 @@
-"""The tasks that only say something: Log, Return and Echo."""
+"""The tasks that only say something: Log, Return, Echo and OutputValues."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tidewaiter.config.fields import Text
 from tidewaiter.config.flow import Level, TaskSpec
@@ -39,6 +39,14 @@ class Echo(TaskSpec):
     """The level of the record."""
 
 
+class OutputValues(TaskSpec):
+    """Give rendered *values* as the output ``values`` (Kestra's documentation of ``core.output.OutputValues``)."""
+
+    NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.output.OutputValues",)
+
+    values: Dynamic[dict[str, Any] | None] = None
+
+
 async def run_log(spec: Log, context: TaskContext) -> Result:
     """Do a `Log` task: one record per message."""
     for message in (spec.message,) if isinstance(spec.message, str) else spec.message:
@@ -56,3 +64,8 @@ async def run_echo(spec: Echo, context: TaskContext) -> Result:
     """Do an `Echo` task."""
     context.log(spec.level, spec.format)
     return Result()
+
+
+async def run_output_values(spec: OutputValues, _context: TaskContext) -> Result:
+    """Do an `OutputValues` task."""
+    return Result(outputs={"values": dict(spec.values or {})})

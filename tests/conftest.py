@@ -12,8 +12,9 @@ from stores.rclone import rclone
 from stores.seaweedfs import Store
 from stores.seaweedfs import seaweedfs as run_seaweedfs
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws import Clients
-from tidewaiter.triggers.bucket import Bucket, Connection
+from tidewaiter.triggers.bucket import Bucket
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,12 @@ pinned to an ETag, copies refuse to overwrite, deletes name the content they mea
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Literal, Protocol
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.config.errors import TidewaiterError
 
 
@@ -137,6 +138,14 @@ class MultipartUpload:
     initiated: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the store said of an object it has just stored; *version_id* where the bucket keeps versions."""
+
+    etag: str | None
+    version_id: str | None = None
+
+
 OnConflict = Literal["fail", "suffix", "overwrite", "identical"]
 """What to do when the destination of a move is taken: see `settle.Move`."""
 
@@ -175,33 +184,6 @@ class Marking:
 
     removal: Removal
     marker: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """
-    How to reach a store: the connection properties of the trigger, rendered (kestra.md §1.1).
-
-    Without keys the standard AWS chain answers (environment, profile, container, instance). *region* and *endpoint_url*
-    fall back to the standard AWS variables. *path_style* None means: path style when an endpoint is given, else virtual
-    hosts.
-    """
-
-    region: str | None = None
-    endpoint_url: str | None = None
-    access_key_id: str | None = None
-    secret_key_id: str | None = field(default=None, repr=False)
-    session_token: str | None = field(default=None, repr=False)
-    path_style: bool | None = None
-    sts_role_arn: str | None = None
-    sts_role_external_id: str | None = None
-    sts_role_session_name: str | None = None
-    sts_role_session_duration: timedelta = timedelta(minutes=15)
-    sts_endpoint_url: str | None = None
-    requester_pays: bool = False
-    expected_bucket_owner: str | None = None
-    ca_pem: str | None = None
-    client_pem: str | None = field(default=None, repr=False)
 
 
 class Bucket(Protocol):

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from tidewaiter.config.fields import Optional
 from tidewaiter.config.spec import Dynamic, ObjectTemplate, PerObject, Spec
 from tidewaiter.triggers import tags
 from tidewaiter.triggers.bucket import Encryption, ObjectProperties
@@ -13,10 +14,6 @@ from tidewaiter.triggers.bucket import Encryption, ObjectProperties
 _METADATA_NAME = re.compile(r"[A-Za-z0-9!#$&*+.^_|~-]+")
 _METADATA_VALUE = re.compile(r"[\x20-\x7e]*")
 _METADATA_BYTES = 2048
-
-
-def _none_if_empty(value: str | None) -> str | None:
-    return value or None
 
 
 def _tags(value: dict[str, str]) -> dict[str, str]:
@@ -34,7 +31,6 @@ def _metadata(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-Optional = Annotated[str | None, AfterValidator(_none_if_empty)]
 Tags = Annotated[dict[str, str], AfterValidator(_tags)]
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 StorageClass = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]

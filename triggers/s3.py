@@ -5,37 +5,19 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, model_validator
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from tidewaiter.config.fields import PositiveDuration
-from tidewaiter.config.spec import Dynamic, ObjectTemplate, Template, misfit
-from tidewaiter.triggers.bucket import Connection, OnConflict
-from tidewaiter.triggers.moves import MoveTo, Optional, Outcome, Tags
+from tidewaiter.config.connection import AwsConnection, Connection, MinioConnection
+from tidewaiter.config.fields import Optional, PositiveDuration
+from tidewaiter.config.spec import Dynamic, NotYet, ObjectTemplate, Template, misfit
+from tidewaiter.triggers.bucket import OnConflict
+from tidewaiter.triggers.moves import MoveTo, Outcome, Tags
 from tidewaiter.triggers.ruled import RuledTrigger
 
 Action = Literal["MOVE", "DELETE", "TAG", "NONE"]
 Filter = Literal["FILES", "DIRECTORY", "BOTH"]
 On = Literal["CREATE", "UPDATE", "CREATE_OR_UPDATE"]
-
-
-class NotYet:
-    """
-    Annotation for a property of Kestra that Tidewaiter does not have: any value but the harmless ones is an error.
-
-    *instead* completes "… is not supported yet: ".
-    """
-
-    def __init__(self, instead: str, *, harmless: tuple[Any, ...] = ()) -> None:
-        self._instead = instead
-        self._harmless = (None, *harmless)
-
-    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._refuse, core_schema.any_schema())
-
-    def _refuse(self, value: Any) -> None:
-        if not any(value is harmless or value == harmless for harmless in self._harmless):
-            raise PydanticCustomError("not_yet", "is not supported yet: {instead}", {"instead": self._instead})
 
 
 def _empty_if_none(value: Any) -> Any:
@@ -201,7 +183,7 @@ class BucketTrigger(RuledTrigger):
         raise NotImplementedError
 
 
-class S3Trigger(BucketTrigger):
+class S3Trigger(AwsConnection, BucketTrigger):
     """Watches a bucket on AWS S3 or any store that speaks S3 (kestra.md §1.1)."""
 
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.aws.s3.Trigger",)
@@ -209,77 +191,17 @@ class S3Trigger(BucketTrigger):
     action: Dynamic[Action]
     max_files: Dynamic[Count] = 25
     """As *maxKeys*; the smaller one counts."""
-    expected_bucket_owner: Dynamic[Optional] = None
-    """The account that must own the bucket."""
-    request_payer: Dynamic[Literal["requester"] | None] = None
-    """Agree to pay for requests."""
-    session_token: Dynamic[Optional] = None
-    """The token that belongs to temporary keys."""
-    endpoint_override: Dynamic[Optional] = None
-    """The address of a store other than AWS."""
-    sts_role_arn: Dynamic[Optional] = None
-    """A role to take on."""
-    sts_role_external_id: Dynamic[Optional] = None
-    """The external id that the role asks for."""
-    sts_role_session_name: Dynamic[Optional] = None
-    """The name of the session in that role."""
-    sts_endpoint_override: Dynamic[Optional] = None
-    """The address of the service that gives roles."""
-    sts_role_session_duration: Dynamic[PositiveDuration] = timedelta(minutes=15)
-    """How long a session in that role lasts."""
-    compatibility_mode: Dynamic[bool] = False
-    """Has no effect: there is one client, without the limits of Kestra's two."""
-    force_path_style: Dynamic[bool] = False
-    """Name the bucket in the path of the URL, not in its host."""
 
     @property
     def limits(self) -> Mapping[str, int]:
         """*max_keys* and *max_files*: the smaller one counts."""
         return {"maxKeys": self.max_keys, "maxFiles": self.max_files}
 
-    def connection(self) -> Connection:
-        """How to reach the store; only for a spec without templates."""
-        return Connection(
-            region=self.region,
-            endpoint_url=self.endpoint_override,
-            access_key_id=self.access_key_id,
-            secret_key_id=self.secret_key_id,
-            session_token=self.session_token,
-            path_style=self.force_path_style or None,
-            sts_role_arn=self.sts_role_arn,
-            sts_role_external_id=self.sts_role_external_id,
-            sts_role_session_name=self.sts_role_session_name,
-            sts_role_session_duration=self.sts_role_session_duration,
-            sts_endpoint_url=self.sts_endpoint_override,
-            requester_pays=self.request_payer is not None,
-            expected_bucket_owner=self.expected_bucket_owner,
-        )
 
-
-class MinioTrigger(BucketTrigger):
+class MinioTrigger(MinioConnection, BucketTrigger):
     """Watches a bucket on MinIO or any store that speaks S3 (kestra.md §1.2)."""
 
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.minio.Trigger",)
-
-    endpoint: Dynamic[Optional] = None
-    """The address of the store."""
-    ca_pem: Dynamic[Optional] = None
-    """The certificates of the authorities to trust, as PEM text."""
-    client_pem: Dynamic[Optional] = None
-    """The client's certificate and key, as PEM text."""
-    ssl: Annotated[None, NotYet("name the authority of the server's certificate in 'caPem'", harmless=({},))] = None
-    """Refused: name the authority of the server's certificate in *caPem*."""
-
-    def connection(self) -> Connection:
-        """How to reach the store; only for a spec without templates."""
-        return Connection(
-            region=self.region,
-            endpoint_url=self.endpoint,
-            access_key_id=self.access_key_id,
-            secret_key_id=self.secret_key_id,
-            ca_pem=self.ca_pem,
-            client_pem=self.client_pem,
-        )
 
 
 TRIGGERS = (S3Trigger, MinioTrigger)

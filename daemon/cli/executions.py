@@ -4,10 +4,11 @@ import argparse
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tidewaiter.config.errors import TidewaiterError
+from tidewaiter.config.errors import ConfigError, Problem, TidewaiterError
 from tidewaiter.config.settings import Settings
 from tidewaiter.daemon.cli.ask import ask
 from tidewaiter.daemon.cli.options import settings_from
@@ -185,6 +186,33 @@ def replay(options: argparse.Namespace) -> int:
     item = ask(settings_from(options), "POST", f"executions/{options.id}/replay")
     say_json(item) if options.json else say(item["id"])
     return 0
+
+
+def start(options: argparse.Namespace) -> int:
+    """Run a flow by hand."""
+    inputs = json.dumps(inputs_of(options.input))
+    item = ask(settings_from(options), "POST", "executions", flow=options.flow, inputs=inputs)
+    say_json(item) if options.json else say(item["id"])
+    return 0
+
+
+def resume(options: argparse.Namespace) -> int:
+    """Let a paused execution go on."""
+    inputs = json.dumps(inputs_of(options.input))
+    item = ask(settings_from(options), "POST", f"executions/{options.id}/resume", inputs=inputs)
+    say_json(item) if options.json else note(f"execution {item['id']} goes on")
+    return 0
+
+
+def inputs_of(given: Sequence[str]) -> dict[str, str]:
+    """Read ``NAME=VALUE`` inputs. Raises `ConfigError`."""
+    inputs = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError([Problem("--input", 0, 0, f"should be NAME=VALUE, got '{text}'")])
+        inputs[name] = value
+    return inputs
 
 
 def kill(options: argparse.Namespace) -> int:

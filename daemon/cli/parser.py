@@ -185,6 +185,10 @@ def _add_test(verbs: Any) -> None:
         help="object key for it [the trigger's prefix and the file's name]",
     )
     test.add_argument("--trigger", metavar="ID", help="trigger to act as [the flow's first]")
+    _inputs(test)
+    test.add_argument(
+        "--flows", action="append", type=Path, metavar="DIR", help="flows it may start as subflows [the folder of FLOW]"
+    )
     test.add_argument("--config", type=Path, metavar="FILE", help="settings file (YAML)")
     test.add_argument("--output", type=Path, metavar="DIR", help="copy the files the flow gave out into this folder")
     test.add_argument("--json", action="store_true", help="the execution as JSON instead of a report")
@@ -196,7 +200,9 @@ def _add_executions(verbs: Any) -> None:
     listing = _verb(actions, "list", "newest first", "executions:list_")
     _settings(listing)
     listing.add_argument(
-        "--state", choices=["CREATED", "RUNNING", "SUCCESS", "WARNING", "FAILED", "KILLED"], type=str.upper
+        "--state",
+        choices=["CREATED", "RUNNING", "PAUSED", "SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED"],
+        type=str.upper,
     )
     listing.add_argument("--flow", metavar="FLOW", help="flow id, or namespace.id")
     listing.add_argument("--limit", type=_count, default=100, metavar="N", help="[100]")
@@ -227,6 +233,18 @@ def _add_executions(verbs: Any) -> None:
         _settings(action)
         action.add_argument("id", metavar="ID")
         action.add_argument("--json", action="store_true")
+    start = _verb(actions, "start", "run a flow by hand, without an object", "executions:start")
+    start.add_argument("flow", metavar="FLOW", help="flow id, or namespace.id")
+    resume = _verb(actions, "resume", "let a paused execution go on", "executions:resume")
+    resume.add_argument("id", metavar="ID")
+    for action in (start, resume):
+        _settings(action)
+        _inputs(action)
+        action.add_argument("--json", action="store_true")
+
+
+def _inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--input", action="append", default=[], metavar="NAME=VALUE", help="an input; may be repeated")
 
 
 def _add_plan(verbs: Any) -> None:

@@ -6,31 +6,38 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tidewaiter.config.errors import ConfigError, Problem, TidewaiterError
+from tidewaiter.config.errors import ConfigError, Problem
 from tidewaiter.config.expression import Expressions
+from tidewaiter.config.flow import TaskSpec
 from tidewaiter.config.settings import Settings
 from tidewaiter.config.spec import Template
 from tidewaiter.daemon import views
 from tidewaiter.daemon.app import make_host, workplace
-from tidewaiter.daemon.cli.executions import report, save
+from tidewaiter.daemon.cli.executions import inputs_of, report, save
 from tidewaiter.daemon.cli.options import settings_from
 from tidewaiter.daemon.cli.terminal import log_line as log_text
 from tidewaiter.daemon.cli.terminal import note, say, say_json
 from tidewaiter.daemon.database.sqlite import database_at
-from tidewaiter.daemon.flows import FlowFile, read_flow
+from tidewaiter.daemon.executor import Executor
+from tidewaiter.daemon.flows import AnyFlow, FlowFile, load_flows, read_flow
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.journal.claims import Arrival, Claim, Source
 from tidewaiter.daemon.logs import set_up
-from tidewaiter.daemon.records import Detection, Execution, TriggerKey
-from tidewaiter.daemon.run import Run, Workplace
+from tidewaiter.daemon.records import Detection, Execution, ExecutionState, TriggerKey
+from tidewaiter.daemon.situation import Workplace
+from tidewaiter.tasks.tree import ForEachItem, Subflow
+from tidewaiter.triggers.aws import Clients
 from tidewaiter.triggers.bucket import S3Object
 from tidewaiter.triggers.keynames import KeyNames
 from tidewaiter.triggers.s3 import BucketTrigger
+
+_LOOK_SECONDS = 0.1
 
 
 def run(options: argparse.Namespace) -> int:
@@ -87,6 +94,14 @@ def _captures(trigger: BucketTrigger, key: str) -> Mapping[str, str]:
     return KeyNames.of(known, "").captures(key)
 
 
+def _all_tasks(flow: AnyFlow) -> Iterator[TaskSpec]:
+    waiting = [*flow.tasks, *flow.errors, *flow.finally_, *flow.after_execution]
+    while waiting:
+        task = waiting.pop()
+        waiting += task.children()
+        yield task
+
+
 class _Trial:
     """One execution in a state directory of its own."""
 
@@ -99,9 +114,10 @@ class _Trial:
         self._options = options
 
     async def carry_out(self, objects: list[tuple[Path, S3Object]], expressions: Expressions, host: Any) -> int:
-        async with database_at(self._settings.state_dir / "tidewaiter.db") as database:
+        clients = Clients(os.environ, self._settings.retry.read_timeout)
+        async with database_at(self._settings.state_dir / "tidewaiter.db") as database, clients:
             journal = await Journal.over(database)
-            place = workplace(self._settings, journal, host, expressions)
+            place = workplace(self._settings, journal, host, expressions, clients.plain)
             place.storage.open()
             execution = await self._arrive(objects, place)
             state = await self._follow(execution, place)
@@ -113,15 +129,25 @@ class _Trial:
         """Take the files into custody as if they had been read from a bucket with ``action: NONE``."""
         flow, journal = self._file.flow, place.journal
         revision = await journal.triggers.register(flow.namespace, flow.id, self._file.source)
+        await self._register_subflows(journal)
         key = TriggerKey(flow.namespace, flow.id, self._trigger.id if self._trigger else "by-hand")
         if self._trigger is None or not objects:
-            return await journal.executions.by_hand(key, revision)
+            return await journal.executions.by_hand(key, revision, inputs_of(self._options.input))
         source = Source(key, self._trigger.type, revision, "NONE")
         claims = [Claim(Arrival(item, "CREATE"), captures=_captures(self._trigger, item.key)) for _, item in objects]
         detections = await journal.detections.claim(source, [claims])
         for (file, item), detection in zip(objects, detections, strict=True):
             await self._store(source, detection, file, item, place)
         return (await journal.executions.newest(limit=1))[0]
+
+    async def _register_subflows(self, journal: Journal) -> None:
+        """Let the flow start the flows beside it, if it starts any."""
+        if not any(isinstance(task, Subflow | ForEachItem) for task in _all_tasks(self._file.flow)):
+            return
+        others = load_flows(self._options.flows or [self._options.flow.parent], Expressions())
+        for file in others.flows.values():
+            if file.flow.path != self._file.flow.path:
+                await journal.triggers.register(file.flow.namespace, file.flow.id, file.source)
 
     async def _store(self, source: Source, detection: Detection, file: Path, item: S3Object, place: Workplace) -> None:
         final = place.storage.object_path(source.trigger, detection)
@@ -133,23 +159,34 @@ class _Trial:
         await place.journal.detections.stored(source, detection, uri=uri, sha256=digest, version_id=None)
 
     async def _follow(self, execution: Execution, place: Workplace) -> str:
-        """Run to the end, printing log lines as they come."""
-        executions = place.journal.executions
-        if not await executions.start(execution):
-            raise TidewaiterError(f"execution {execution.id} could not be started")
-        started = await executions.get(execution.id) or execution
-        objects = await place.journal.detections.batch(started.batch_id)
-        task = asyncio.create_task(Run(started, self._file.flow, objects, place).carry_out())
+        """Run it, and the subflows it starts, to the end, printing log lines as they come."""
+        due = asyncio.Event()
+        crashes: list[BaseException] = []
+        limit = self._settings.limits.executions
+        executor = Executor(place, limit, wake=due.set, on_end=lambda _: due.set(), crashed=crashes.append)
+        place.signals.launched = due.set
         after = 0
         while True:
-            done, _ = await asyncio.wait({task}, timeout=0.1)
-            await place.journal.logs.flush()
-            for number, line in await place.journal.logs.of(started.id, after=after):
-                after = number
-                if not self._options.json:
-                    say(log_text(views.log_line(number, line)))
-            if done:
-                return (await task).value
+            due.clear()
+            await executor.step()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(due.wait(), _LOOK_SECONDS)
+            current = await place.journal.executions.get(execution.id) or execution
+            ended = (current.state.ended and not current.after_pending) or current.state is ExecutionState.PAUSED
+            if crashes:
+                raise crashes[0]
+            after = await self._print_log(execution, place, after)
+            if ended and not (current.state is ExecutionState.PAUSED and executor.running):
+                await executor.drain(timedelta(0))
+                return current.state.value
+
+    async def _print_log(self, execution: Execution, place: Workplace, after: int) -> int:
+        await place.journal.logs.flush()
+        for number, line in await place.journal.logs.of(execution.id, after=after):
+            after = number
+            if not self._options.json:
+                say(log_text(views.log_line(number, line)))
+        return after
 
     def _tell(self, details: dict[str, Any]) -> None:
         files = views.stored_files(details["taskRuns"], details["outputs"])

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.config.errors import TidewaiterError
-from tidewaiter.triggers.bucket import Connection
 
 ACCESS_KEY_ID = "tidewaiter"
 SECRET_KEY_ID = "low-tide-and-high-tide"  # noqa: S105 - of a server that answers this machine alone, for a minute

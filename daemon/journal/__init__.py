@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from tidewaiter.daemon.database import Database
 from tidewaiter.daemon.journal.detections import Detections
 from tidewaiter.daemon.journal.executions import Executions
+from tidewaiter.daemon.journal.kv import KeyValues
 from tidewaiter.daemon.journal.logs import Logs
 from tidewaiter.daemon.journal.objects import Objects
 from tidewaiter.daemon.journal.routes import Routes
@@ -23,6 +24,7 @@ class Journal:
     database: Database
     detections: Detections
     executions: Executions
+    kv: KeyValues
     logs: Logs
     objects: Objects
     routes: Routes
@@ -35,6 +37,7 @@ class Journal:
             database,
             await Detections.over(database),
             Executions(database),
+            await KeyValues.over(database),
             Logs(database),
             Objects(database),
             Routes(database),

@@ -177,6 +177,33 @@ class Executions:
         """PAUSED → RUNNING."""
         return bool(await self._database.write(lambda tx: tx.run("unpause_execution", id=execution_id)))
 
+    async def resume(self, execution_id: str, inputs: Mapping[str, Any]) -> int:
+        """Let the tasks go on that pause in a PAUSED execution, with *inputs*; gives how many there were."""
+
+        def work(tx: Transaction) -> int:
+            row = tx.one("execution", id=execution_id)
+            if row is None or row["state"] != ExecutionState.PAUSED:
+                return 0
+            runs = [_task_run(found) for found in tx.all("task_runs", execution_id=execution_id)]
+            paused = [run for run in runs if run.state is TaskRunState.RUNNING and (run.decision or {}).get("paused")]
+            for run in paused:
+                text = json.dumps({**(run.decision or {}), "resumed": {"on": now(), "inputs": dict(inputs)}})
+                place = {"execution_id": execution_id, "task_path": run.task_path, "attempt": run.attempt}
+                tx.run("decide_task_run", **place, decision=text)
+            return len(paused)
+
+        return await self._database.write(work)
+
+    async def resumed(self, run: TaskRun) -> Mapping[str, Any] | None:
+        """Give when, and with what inputs, somebody let a pausing task go on; None if nobody has."""
+        runs = await self.task_runs(run.execution_id)
+        found = next((r for r in runs if (r.task_path, r.attempt) == (run.task_path, run.attempt)), None)
+        return (found.decision or {}).get("resumed") if found else None
+
+    async def request_kill_of_children(self, execution_id: str) -> int:
+        """Ask for the live executions that a task of this one started to be killed."""
+        return await self._database.write(lambda tx: tx.run("request_kill_of_children", parent_id=execution_id))
+
     async def to_finish(self) -> list[Execution]:
         """Executions that have ended but for the tasks that come after the end."""
         return [_execution(row) for row in await self._database.read(lambda tx: tx.all("executions_to_finish"))]

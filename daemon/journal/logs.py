@@ -39,6 +39,11 @@ class Logs:
             self._pending = lines + self._pending
             raise
 
+    async def errors(self, execution_id: str, *, limit: int = 1000) -> list[LogLine]:
+        """The error lines of an execution's tasks, but for those still to be written."""
+        rows = await self._database.read(lambda tx: tx.all("error_lines", execution_id=execution_id, limit=limit))
+        return [_line(row) for row in rows]
+
     async def of(self, execution_id: str, *, after: int = 0, limit: int = 100_000) -> list[tuple[int, LogLine]]:
         """The lines of an execution past number *after*, with their numbers."""
         rows = await self._database.read(

@@ -59,6 +59,17 @@ class Triggers:
 
         return await self._database.read(work)
 
+    async def served(self, namespace: str, flow_id: str) -> int | None:
+        """Give the revision of a flow that is in service; None if there is none."""
+
+        def work(tx: Transaction) -> int | None:
+            noted = tx.one("fact", fact=_SERVED)
+            latest = tx.one("latest_flow", namespace=namespace, flow_id=flow_id)
+            in_service = noted is None or f"{namespace}.{flow_id}" in json.loads(noted["value"])
+            return int(latest["revision"]) if latest and in_service else None
+
+        return await self._database.read(work)
+
     async def statuses(self) -> Mapping[str, TriggerStatus]:
         """The status of every trigger that was ever paused or in trouble."""
         rows = await self._database.read(lambda tx: tx.all("trigger_status"))

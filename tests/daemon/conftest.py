@@ -10,11 +10,12 @@ from workshop.builders import Intake, Workshop
 from tidewaiter.config.expression import Expressions
 from tidewaiter.daemon.database.sqlite import SqliteDatabase, database_at
 from tidewaiter.daemon.journal import Journal
-from tidewaiter.daemon.run import Workplace
 from tidewaiter.daemon.scope import Host
 from tidewaiter.daemon.secrets import Secrets
+from tidewaiter.daemon.situation import Workplace
 from tidewaiter.daemon.storage import Storage
 from tidewaiter.tasks.context import GitSettings, RunnerSettings
+from tidewaiter.triggers.aws import Clients
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +52,9 @@ def expressions() -> Expressions:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, journal: Journal, expressions: Expressions) -> Workshop:
+def workshop(tmp_path: Path, journal: Journal, expressions: Expressions, clients: Clients) -> Workshop:
     """A place to run flows in, with the secret TOKEN."""
-    host = Host(Secrets({"TOKEN": "s3cr3t-t0k3n"}), {"home": "harbour"})
+    host = Host(Secrets({"TOKEN": "s3cr3t-t0k3n"}), {"home": "harbour"}, kv=journal.kv)
     place = Workplace(
         journal=journal,
         storage=Storage(tmp_path / "state" / "storage"),
@@ -63,6 +64,7 @@ def workshop(tmp_path: Path, journal: Journal, expressions: Expressions) -> Work
         cache=tmp_path / "state" / "cache",
         runners=RunnerSettings(docker="process", kill_grace_seconds=1.0),
         git=GitSettings(),
+        stores=clients.plain,
         log_lines=200,
     )
     place.storage.open()

@@ -110,7 +110,7 @@ async def test_a_name_that_does_not_mean_one_trigger(api: Api, name: str, reason
         ("GET", "/api/v1/nope"),
         ("DELETE", "/api/v1/executions/x"),
         ("GET", "/api/v1/executions/x/kill"),
-        ("POST", "/api/v1/executions"),
+        ("POST", "/api/v1/executions/x"),
     ],
 )
 async def test_what_is_not_there(api: Api, method: str, path: str) -> None:
@@ -121,6 +121,23 @@ async def test_what_is_not_there(api: Api, method: str, path: str) -> None:
 
 def test_reading_is_get_and_changing_is_post() -> None:
     """No link that somebody follows changes anything."""
-    changing = {"kill", "replay", "retry_object", "trigger_request"}
+    changing = {"kill", "replay", "resume", "retry_object", "start", "trigger_request"}
     assert {handler.__name__ in changing for method, _, handler in ROUTES if method == "POST"} == {True}
     assert {handler.__name__ in changing for method, _, handler in ROUTES if method == "GET"} == {False}
+
+
+async def test_a_flow_is_run_by_hand(api: Api) -> None:
+    """By its name, with inputs; a name nobody has says which there are."""
+    await api.operations.journal.triggers.register("demo", "f", "id: f\nnamespace: demo\ntasks: []\n")
+    made = await api.operations.answer("POST", "/api/v1/executions", {"flow": "f", "inputs": '{"n": "1"}'})
+    assert (made["flowId"], made["inputs"], made["state"]) == ("f", {"n": "1"}, "CREATED")
+    with pytest.raises(NotFoundError, match="there is no flow 'g'") as caught:
+        await api.operations.answer("POST", "/api/v1/executions", {"flow": "g"})
+    assert caught.value.hint == "flows in service: demo.f"
+
+
+@pytest.mark.parametrize("inputs", ["[]", "{"])
+async def test_inputs_are_a_map(api: Api, inputs: str) -> None:
+    """As JSON."""
+    with pytest.raises(BadRequestError, match="'inputs' must be"):
+        await api.operations.answer("POST", "/api/v1/executions", {"flow": "f", "inputs": inputs})

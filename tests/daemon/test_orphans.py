@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from workshop.builders import item
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.journal.claims import Arrival, Claim
 from tidewaiter.daemon.orphans import Orphans
 from tidewaiter.daemon.records import Detection
 from tidewaiter.triggers.aws import Clients
-from tidewaiter.triggers.bucket import Connection
 from tidewaiter.triggers.s3 import MinioTrigger
 from tidewaiter.triggers.settle import suffixed
 

@@ -13,6 +13,7 @@ from tidewaiter.daemon.flows import AnyFlow, parse_flow
 from tidewaiter.daemon.records import Detection, DetectionState, Execution, ExecutionState, TaskRun, TaskRunState
 from tidewaiter.daemon.scope import (
     Host,
+    ScopedRendering,
     environment_variables,
     execution_variables,
     object_variables,
@@ -195,3 +196,11 @@ async def test_a_clash_of_names_does_not_stop_an_execution(workshop: Workshop) -
         "labels: {a: x, a.b: y}\ntasks: [{id: t, type: debug.Return, format: \"{{ labels['a.b'] }}\"}]\n"
     )
     assert ended.state == "SUCCESS"
+
+
+def test_a_task_renders_with_variables_of_its_own() -> None:
+    """What it adds is on top of what its properties see, and only there; functions stay."""
+    scope = Scope({"a": 1, "b": 2}, {"secret": lambda name: f"<{name}>"})
+    rendering = ScopedRendering(Expressions(), scope)
+    assert rendering.render("{{ a }} {{ b }} {{ secret('S') }}", {"b": 3}) == "1 3 <S>"
+    assert (rendering.render("{{ b }}"), rendering.evaluate("{{ [a, b] }}")) == ("2", [1, 2])

@@ -197,6 +197,23 @@ def test_a_missing_file_and_a_bad_uri_are_task_errors(files: ExecutionFiles) -> 
         files.path(f"kestra:///{FOLDER}/e1/../e2/x")
 
 
+async def test_a_task_deletes_what_a_task_made(files: ExecutionFiles, tmp_path: Path) -> None:
+    """It tells whether the file was there, so repeating it is harmless."""
+    (tmp_path / "f").write_text("x")
+    uri = await files.store(tmp_path / "f", "f")
+    assert [await files.delete(uri), await files.delete(uri)] == [True, False]
+    assert not (files.storage.root / uri.removeprefix("kestra:///")).exists()
+
+
+@pytest.mark.parametrize("place", ["e1/trigger/t/d/data.csv", "e1/.forgotten", "e2/tasks/t/r/f"])
+async def test_nothing_else_is_deleted(files: ExecutionFiles, place: str) -> None:
+    """Neither an object in custody nor another execution's file."""
+    uri = put(files.storage, f"{FOLDER}/{place}")
+    with pytest.raises(TaskError):
+        await files.delete(uri)
+    assert files.storage.path(uri).exists()
+
+
 def test_which_texts_are_uris(files: ExecutionFiles) -> None:
     """Only our scheme is ours."""
     assert [files.owns(text) for text in ("kestra:///a/b", "s3://a/b", "kestra", "")] == [True, False, False, False]

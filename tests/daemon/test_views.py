@@ -24,7 +24,7 @@ async def test_an_execution_has_the_promised_shape(intake: Intake, journal: Jour
     await intake.deliver("raw/é.csv")
     [shown] = await views.executions(journal, state=None, flow=None, limit=10)
     assert set(shown) >= SUMMARY
-    assert set(shown["trigger"]) == {"id", "type", "objects"}
+    assert set(shown["trigger"]) == {"id", "type", "objects", "variables"}
     assert set(shown["trigger"]["objects"][0]) == OBJECT
     assert (shown["flowId"], shown["state"], shown["trigger"]["objects"][0]["key"]) == (
         "orders",

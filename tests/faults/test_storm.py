@@ -13,8 +13,9 @@ from faults.proxy import Proxy, proxy_to
 from faults.storm import Fault, LostReplies, Storm, faults_of
 from stores.seaweedfs import Store
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws import Clients
-from tidewaiter.triggers.bucket import Bucket, BucketError, BucketUnavailableError, Connection
+from tidewaiter.triggers.bucket import Bucket, BucketError, BucketUnavailableError
 
 KEY = "raw/a.csv"
 REFUSED = {Fault.ERROR, Fault.SLOW_DOWN, Fault.CONFLICT, Fault.EXPIRED, Fault.SKEWED, Fault.ERROR_IN_200}

@@ -16,7 +16,7 @@ from tidewaiter.daemon.custody import Custody
 from tidewaiter.daemon.journal.detections import Detections
 from tidewaiter.daemon.journal.executions import Executions
 from tidewaiter.daemon.records import TaskRunState
-from tidewaiter.daemon.run import Run
+from tidewaiter.daemon.taskruns import TaskRuns
 from tidewaiter.triggers import settle
 from tidewaiter.triggers.bucket import Removal
 
@@ -95,13 +95,13 @@ def _overwriting_archive() -> None:
 
 
 def _result_before_task() -> None:
-    original = Run._guarded
+    original = TaskRuns._guarded
 
-    async def guarded(self: Run, task: Any, run: Any, directory: Any) -> Any:
-        await self.place.journal.executions.end_task(run, TaskRunState.SUCCESS, {}, None)
-        return await original(self, task, run, directory)
+    async def guarded(self: TaskRuns, task: Any, run: Any, branch: Any) -> Any:
+        await self.situation.place.journal.executions.end_task(run, TaskRunState.SUCCESS, {}, None)
+        return await original(self, task, run, branch)
 
-    _replace(Run, "_guarded", guarded)
+    _replace(TaskRuns, "_guarded", guarded)
 
 
 def _result_not_recorded() -> None:

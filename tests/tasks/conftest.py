@@ -2,13 +2,15 @@
 
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tidewaiter.config.errors import TaskError
+from tidewaiter.config.expression import Expressions, Scope
 from tidewaiter.tasks.context import GitSettings, Level, RunnerSettings, TaskContext
 
 
@@ -22,32 +24,55 @@ class DirectoryFiles:
         return text.startswith("kestra:///")
 
     def path(self, uri: str) -> Path:
+        if not self._at(uri).is_file():
+            raise TaskError(f"there is no file {uri}")
+        return self._at(uri)
+
+    def _at(self, uri: str) -> Path:
         return self.root / uri.removeprefix("kestra:///")
 
     async def fetch(self, uri: str, destination: Path) -> None:
-        if not self.path(uri).is_file():
-            raise TaskError(f"there is no file {uri}")
+        source = self.path(uri)
         if destination.exists() or destination.is_symlink():
             raise FileExistsError(destination)
-        shutil.copyfile(self.path(uri), destination)
+        shutil.copyfile(source, destination)
+
+    async def delete(self, uri: str) -> bool:
+        there = self._at(uri).is_file()
+        self._at(uri).unlink(missing_ok=True)
+        return there
 
     async def store(self, source: Path, name: str) -> str:
         if source.is_symlink() or not source.is_file():
             raise TaskError(f"{source} is not a regular file")
         uri = f"kestra:///test/{uuid.uuid4().hex}-{Path(name).name}"
-        self.path(uri).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, self.path(uri))
+        self._at(uri).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, self._at(uri))
         return uri
 
     def put(self, content: str, name: str = "data.csv") -> str:
         """Store *content* and give its URI."""
         uri = f"kestra:///test/{uuid.uuid4().hex}/{name}"
-        self.path(uri).parent.mkdir(parents=True)
-        self.path(uri).write_text(content)
+        self._at(uri).parent.mkdir(parents=True)
+        self._at(uri).write_text(content)
         return uri
 
     def text(self, uri: str) -> str:
         return self.path(uri).read_text()
+
+
+@dataclass
+class Values:
+    """Real expressions over *variables*."""
+
+    expressions: Expressions = field(default_factory=Expressions)
+    variables: dict[str, Any] = field(default_factory=dict)
+
+    def render(self, source: str, more: Mapping[str, Any] | None = None) -> str:
+        return self.expressions.render(source, Scope({**self.variables, **(more or {})}))
+
+    def evaluate(self, source: str, more: Mapping[str, Any] | None = None) -> Any:
+        return self.expressions.evaluate(source, Scope({**self.variables, **(more or {})}))
 
 
 @dataclass
@@ -73,8 +98,13 @@ def _log() -> MemoryLog:
     return MemoryLog()
 
 
+@pytest.fixture(name="values")
+def _values() -> Values:
+    return Values()
+
+
 @pytest.fixture(name="make_context")
-def _make_context(tmp_path: Path, files: DirectoryFiles, log: MemoryLog) -> Callable[..., TaskContext]:
+def _make_context(tmp_path: Path, files: DirectoryFiles, values: Values, log: MemoryLog) -> Callable[..., TaskContext]:
     def make(**changes: object) -> TaskContext:
         for name in ("work", "scratch", "cache"):
             (tmp_path / name).mkdir(exist_ok=True)
@@ -83,6 +113,9 @@ def _make_context(tmp_path: Path, files: DirectoryFiles, log: MemoryLog) -> Call
             "scratch": tmp_path / "scratch",
             "cache": tmp_path / "cache",
             "files": files,
+            "kv": None,
+            "stores": None,
+            "rendering": values,
             "log": log,
             "environment": {"EXECUTION_ID": "e1"},
             "runners": RunnerSettings(docker="process"),

@@ -2,8 +2,9 @@
 
 import pytest
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws.address import Address, Addresses, quoted
-from tidewaiter.triggers.bucket import BucketError, Connection
+from tidewaiter.triggers.bucket import BucketError
 
 
 def url(connection: Connection, bucket: str = "b-1", key: str | None = None) -> str:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws import Clients
 from tidewaiter.triggers.bucket import (
     Bucket,
     BucketError,
     BucketUnavailableError,
-    Connection,
     ObjectChangedError,
     ObjectGoneError,
     S3Object,

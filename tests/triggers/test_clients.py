@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws import Clients
 from tidewaiter.triggers.aws.clients import defaulted
-from tidewaiter.triggers.bucket import Bucket, BucketError, Connection
+from tidewaiter.triggers.bucket import Bucket, BucketError
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "env-key", "AWS_SECRET_ACCESS_KEY": "env-secret", "AWS_SESSION_TOKEN": "env-token",

@@ -12,12 +12,12 @@ from aiohttp import web
 from faults.proxy import proxy_to
 from stores.seaweedfs import Store
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws.bucket import PartSizes, S3Bucket
 from tidewaiter.triggers.aws.clients import Clients
 from tidewaiter.triggers.aws.multipart import part_ranges
 from tidewaiter.triggers.bucket import (
     BucketError,
-    Connection,
     DestinationExistsError,
     MultipartUpload,
     ObjectChangedError,

@@ -13,8 +13,9 @@ import pytest
 from faults.proxy import Proxy, is_delete, proxy_to
 from stores.seaweedfs import Store
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws import Clients
-from tidewaiter.triggers.bucket import Bucket, BucketError, BucketUnavailableError, Connection
+from tidewaiter.triggers.bucket import Bucket, BucketError, BucketUnavailableError
 from tidewaiter.triggers.keys import is_probe
 from tidewaiter.triggers.probe import probe
 from tidewaiter.triggers.roundtrip import odd_keys

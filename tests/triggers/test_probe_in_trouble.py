@@ -10,8 +10,9 @@ from faults.proxy import Proxy, Rule, proxy_to
 from faults.storm import Fault, LostReplies, inflict
 from stores.seaweedfs import Store
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws import Clients
-from tidewaiter.triggers.bucket import BucketError, Connection
+from tidewaiter.triggers.bucket import BucketError
 
 ABLE = {"delete_if_match": True, "copy_source_if_match": True, "copy_if_none_match": True, "versioning": False}
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws.bucket import PartSizes, S3Bucket
 from tidewaiter.triggers.aws.clients import Clients
 from tidewaiter.triggers.aws.headers import changing, describing
-from tidewaiter.triggers.bucket import Connection, Encryption, ObjectProperties, S3Object, Stored
+from tidewaiter.triggers.bucket import Encryption, ObjectProperties, S3Object, Stored
 
 KEY, COPY = "raw/x.csv", "archive/x.csv"
 MIB = 1024**2

@@ -10,8 +10,9 @@ from aiohttp import web
 from faults.proxy import Meant, Proxy, proxy_to
 from stores.seaweedfs import Store
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws import Clients
-from tidewaiter.triggers.bucket import Bucket, BucketError, Connection, ObjectGoneError, Removal, S3Object
+from tidewaiter.triggers.bucket import Bucket, BucketError, ObjectGoneError, Removal, S3Object
 from tidewaiter.triggers.tags import problem, tag
 
 KEY = "raw/x.csv"

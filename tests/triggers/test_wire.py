@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws import Clients
-from tidewaiter.triggers.bucket import Bucket, BucketError, BucketUnavailableError, Connection, Removal, S3Object
+from tidewaiter.triggers.bucket import Bucket, BucketError, BucketUnavailableError, Removal, S3Object
 
 LISTED = S3Object("b-1", "raw/a.csv", "0" * 32, 4, datetime(2026, 1, 1, tzinfo=UTC))
 EMPTY = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"

@@ -14,7 +14,8 @@ from tidewaiter.daemon.flows import AnyFlow, parse_flow
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.journal.claims import Arrival, Claim, Listed, Source
 from tidewaiter.daemon.records import Detection, Execution, TaskRun, TriggerKey
-from tidewaiter.daemon.run import Run, Workplace
+from tidewaiter.daemon.run import Run
+from tidewaiter.daemon.situation import Workplace
 from tidewaiter.triggers.bucket import S3Object
 
 BUCKET = "harbour"

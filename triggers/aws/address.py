@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 from yarl import URL
 
-from tidewaiter.triggers.bucket import BucketError, Connection
+from tidewaiter.config.connection import Connection
+from tidewaiter.triggers.bucket import BucketError
 
 DEFAULT_REGION = "us-east-1"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws.address import quoted
 from tidewaiter.triggers.aws.bodies import chunks, content
 from tidewaiter.triggers.aws.errors import Call, s3_name, translated
@@ -32,7 +33,6 @@ from tidewaiter.triggers.bucket import (
     BucketError,
     BucketUnavailableError,
     Capabilities,
-    Connection,
     DestinationExistsError,
     Head,
     Marking,
@@ -44,6 +44,7 @@ from tidewaiter.triggers.bucket import (
     Removal,
     S3Object,
     Stored,
+    Written,
 )
 from tidewaiter.triggers.download import digest, save
 from tidewaiter.triggers.probe import probe
@@ -164,7 +165,7 @@ class S3Bucket:
         target = Target(bucket, key, None if overwrite else "*")
         if source.size > self._sizes.copy_whole:
             described = describing(properties, like or await self._description(call, source))
-            return await self._copy_in_parts(call, source, target, described)
+            return (await self._copy_in_parts(call, source, target, described)).etag or ""
         headers = {"if-none-match": target.if_none_match, **changing(properties, like), **self._source(call, source)}
         try:
             reply = await self._write(Request(call, "PUT", bucket, key, headers=headers))
@@ -183,19 +184,21 @@ class S3Bucket:
         like: Stored | None = None,
     ) -> str | None:
         """Store the local file at *bucket*/*key*."""
-        call = Call(f"upload to {s3_name(bucket, key)}", "s3:PutObject")
         target = Target(bucket, key, None if overwrite else "*")
-        described = describing(properties, like)
+        return (await self._put(source, target, describing(properties, like))).etag
+
+    async def _put(self, source: Path, target: Target, described: Headers) -> Written:
+        call = Call(f"upload to {s3_name(target.bucket, target.key)}", "s3:PutObject")
         size = (await asyncio.to_thread(source.stat)).st_size
         if size > self._sizes.upload_part:
             return await self._upload_in_parts(call, source, target, size=size, described=described)
         headers = {"if-none-match": target.if_none_match, **described}
         body = await asyncio.to_thread(content, source)
         try:
-            reply = await self._write(Request(call, "PUT", bucket, key, headers=headers, body=body))
+            reply = await self._write(Request(call, "PUT", target.bucket, target.key, headers=headers, body=body))
         except ObjectChangedError as error:
             raise DestinationExistsError(error.message, error.hint, cause=error.cause) from error
-        return etag_of(reply.headers) or None
+        return Written(etag_of(reply.headers) or None, reply.headers.get("x-amz-version-id"))
 
     async def download_digest(self, bucket: str, key: str) -> Stored:
         """Read *bucket*/*key* to the end without keeping it."""
@@ -371,7 +374,7 @@ class S3Bucket:
         except ObjectGoneError:
             return None
 
-    async def _copy_in_parts(self, call: Call, source: S3Object, target: Target, described: Headers) -> str:
+    async def _copy_in_parts(self, call: Call, source: S3Object, target: Target, described: Headers) -> Written:
         upload = Upload(call, target, self._write)
         condition = self._source(call, source)
 
@@ -380,7 +383,9 @@ class S3Bucket:
 
         return await upload.run(part_ranges(source.size, self._sizes.copy_part), send, described)
 
-    async def _upload_in_parts(self, call: Call, source: Path, target: Target, *, size: int, described: Headers) -> str:
+    async def _upload_in_parts(
+        self, call: Call, source: Path, target: Target, *, size: int, described: Headers
+    ) -> Written:
         upload = Upload(call, target, self._write)
 
         async def send(number: int, first: int, last: int) -> str:

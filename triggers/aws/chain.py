@@ -16,10 +16,11 @@ from aiobotocore.credentials import AioCredentialResolver, AioDeferredRefreshabl
 from aiobotocore.session import AioSession
 from botocore import exceptions
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws.errors import Call, Refusal, answered, no_credentials, plain, tls_failed, unreachable
 from tidewaiter.triggers.aws.signature import Keys
 from tidewaiter.triggers.aws.wire import KeySource
-from tidewaiter.triggers.bucket import BucketError, Connection
+from tidewaiter.triggers.bucket import BucketError
 
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60

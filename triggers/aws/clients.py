@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Self
 import aiohttp
 from yarl import URL
 
+from tidewaiter.config.connection import Connection
 from tidewaiter.triggers.aws.address import Addresses
 from tidewaiter.triggers.aws.bucket import S3Bucket
 from tidewaiter.triggers.aws.errors import Call, no_credentials, tls_failed, translated
+from tidewaiter.triggers.aws.plain import PlainBucket
 from tidewaiter.triggers.aws.proxies import Proxies
 from tidewaiter.triggers.aws.signature import Keys
 from tidewaiter.triggers.aws.wire import KeySource, Wire, open_session
-from tidewaiter.triggers.bucket import Bucket, Connection
+from tidewaiter.triggers.bucket import Bucket
 
 if TYPE_CHECKING:
     from tidewaiter.triggers.aws.chain import Chain
@@ -119,6 +121,12 @@ class Clients:
         """Give *bucket*; it is connected to, and credentials are looked up, at its first call."""
         filled = defaulted(connection, self._environment)
         yield S3Bucket(bucket, filled, partial(self._wire, filled))
+
+    @asynccontextmanager
+    async def plain(self, connection: Connection, bucket: str) -> AsyncIterator[PlainBucket]:
+        """Give *bucket*, as `__call__` does, for calls that mean whatever is at a key."""
+        filled = defaulted(connection, self._environment)
+        yield PlainBucket(bucket, filled, partial(self._wire, filled))
 
     async def clock(self, connection: Connection, bucket: str) -> datetime | None:
         """

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 
 from tidewaiter.triggers.aws.errors import Call, translated
 from tidewaiter.triggers.aws.wire import NO_BODY, Body, Reply, Request
-from tidewaiter.triggers.bucket import BucketError, BucketUnavailableError, DestinationExistsError, ObjectChangedError
+from tidewaiter.triggers.bucket import (
+    BucketError,
+    BucketUnavailableError,
+    DestinationExistsError,
+    ObjectChangedError,
+    Written,
+)
 
 _PARTS_AT_ONCE = 4
 _PARTS_AT_MOST = 10_000
@@ -75,9 +81,10 @@ class Upload:
 
     async def run(
         self, parts: Iterator[tuple[int, int, int]], send_part: SendPart, properties: Mapping[str, str | None]
-    ) -> str:
+    ) -> Written:
         """
-        Send all *parts*, a few at once, put them together and give the object's ETag; *properties* are its headers.
+        Send all *parts*, a few at once, put them together and give what the store says of the object; *properties* are
+        its headers.
 
         Raises:
             DestinationExistsError: the key was taken when the parts were complete.
@@ -88,17 +95,17 @@ class Upload:
             self._id = started.fields["UploadId"]
         async with AsyncExitStack() as undo:
             undo.push_async_callback(self._abort)
-            etag = await self._complete(await _in_parallel(parts, send_part))
+            written = await self._complete(await _in_parallel(parts, send_part))
             undo.pop_all()
-        return etag
+        return written
 
-    async def _complete(self, etags: Mapping[int, str]) -> str:
+    async def _complete(self, etags: Mapping[int, str]) -> Written:
         condition = {"if-none-match": self._target.if_none_match}
         try:
             reply = await self._send(self._request("POST", {"uploadId": self._id}, condition, _manifest(etags)))
         except ObjectChangedError as error:
             raise DestinationExistsError(error.message, error.hint, cause=error.cause) from error
-        return confirmed_etag(reply, self._call)
+        return Written(confirmed_etag(reply, self._call), reply.headers.get("x-amz-version-id"))
 
     async def _abort(self) -> None:
         # The failure that led here is the one to report; parts that stay are invisible, a lifecycle rule removes them.

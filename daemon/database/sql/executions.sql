@@ -16,3 +16,9 @@ UPDATE execution SET after_pending = 0 WHERE id = :id AND after_pending = 1;
 -- name: decide_task_run
 UPDATE task_run SET decision = :decision
 WHERE execution_id = :execution_id AND task_path = :task_path AND attempt = :attempt AND state = 'RUNNING';
+
+-- name: request_kill_of_children
+UPDATE execution SET kill_requested = 1 WHERE parent_id = :parent_id AND state IN ('CREATED', 'RUNNING', 'PAUSED');
+
+-- name: error_lines
+SELECT * FROM log WHERE execution_id = :execution_id AND level = 'ERROR' AND task_path <> '' ORDER BY line LIMIT :limit;

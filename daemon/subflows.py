@@ -1,0 +1,160 @@
+"""A task that starts an execution of another flow, and waits for its end if it is told to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tidewaiter.config.errors import TaskError
+from tidewaiter.config.expression import Scope
+from tidewaiter.config.inputs import typed_inputs
+from tidewaiter.daemon.branch import Branch
+from tidewaiter.daemon.flows import AnyFlow, parse_flow
+from tidewaiter.daemon.journal.launches import Launch
+from tidewaiter.daemon.progress import Progress
+from tidewaiter.daemon.records import Execution, ExecutionState, TaskRun, TriggerKey, task_run_id
+from tidewaiter.daemon.scope import flow_variables
+from tidewaiter.daemon.situation import Situation, Workplace
+from tidewaiter.tasks.context import EndState, Result
+from tidewaiter.tasks.tree import Subflow
+
+SUBFLOW = "io.kestra.plugin.core.flow.Subflow"
+DEEPEST = 25
+"""How many executions may be in each other: a flow that starts itself would never end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """The flow that is started, as of *revision*."""
+
+    flow: AnyFlow
+    revision: int
+
+
+async def run_subflow(situation: Situation, task: Subflow, run: TaskRun, branch: Branch) -> Result:
+    """
+    Start the execution, once, whatever comes in between, and give how it ended.
+
+    Raises:
+        TaskError: there is no such flow, or what it is given does not fit it.
+    """
+    only = tuple(name for name in type(task).model_fields if name != "outputs")
+    spec = situation.concrete(task, situation.scope(task, run, branch), only=only)
+    if spec.schedule_date is not None and not _is_moment(spec.schedule_date):
+        raise TaskError(f"property 'scheduleDate' should be a moment, got '{spec.schedule_date}'")
+    child = await child_flow(situation.place, spec.namespace, spec.flow_id, spec.revision)
+    identifier = task_run_id(run.id, f"attempt {run.attempt}") if run.decision is None else run.decision["execution"]
+    if run.decision is None:
+        await situation.place.journal.executions.decide(run, {"execution": identifier})
+    execution = await start_child(situation, child, identifier, spec, run)
+    if not spec.wait:
+        return Result(outputs={"executionId": execution.id, "state": execution.state.value})
+    ended = await until_ended(situation, execution.id)
+    outputs = {"executionId": ended.id, "state": ended.state.value, "outputs": await _outputs(situation, task, ended)}
+    return judged(ended, outputs, transmit=spec.transmit_failed)
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+async def child_flow(place: Workplace, namespace: str, flow_id: str, revision: int | None) -> Child:
+    """
+    Give the flow of that name, as it is served now or as of *revision*.
+
+    Raises:
+        TaskError: there is none.
+    """
+    triggers = place.journal.triggers
+    name = f"{namespace}.{flow_id}"
+    found = await triggers.served(namespace, flow_id) if revision is None else revision
+    source = await triggers.source(namespace, flow_id, found) if found is not None else None
+    if found is None or source is None:
+        which = name if revision is None else f"{name} (revision {revision})"
+        raise TaskError(f"there is no flow {which}", "put its file into the folder of flows")
+    flow = parse_flow(source, name, place.expressions)
+    if flow.disabled:
+        raise TaskError(f"flow {name} is disabled", "remove 'disabled: true' from it")
+    return Child(flow, found)
+
+
+async def start_child(situation: Situation, child: Child, identifier: str, spec: Any, run: TaskRun) -> Execution:
+    """
+    Create the execution with that id, unless it is there already.
+
+    Raises:
+        TaskError: too many executions are in each other.
+        InputError: the inputs do not fit the flow.
+    """
+    await _check_depth(situation)
+    place, parent = situation.place, situation.execution
+    inputs = dict(spec.inputs or {})
+    scope = Scope(flow_variables(child.flow, child.revision, place.host), place.host.functions(child.flow.namespace))
+    typed_inputs(child.flow.inputs, inputs, lambda text: place.expressions.render(text, scope))
+    variables = {
+        "executionId": parent.id,
+        "namespace": parent.namespace,
+        "flowId": parent.flow_id,
+        "flowRevision": parent.flow_revision,
+        "taskRunId": run.id,
+        **({} if run.value is None else {"taskRunValue": run.value}),
+        **({} if run.iteration is None else {"taskRunIteration": run.iteration}),
+    }
+    inherited = situation.labels if spec.inherit_labels else {}
+    order = Launch(
+        TriggerKey(child.flow.namespace, child.flow.id, "subflow"),
+        SUBFLOW,
+        child.revision,
+        inputs=inputs,
+        labels={**inherited, **(spec.labels or {})},
+        variables=variables,
+        parent_id=parent.id,
+    )
+    created = await place.journal.executions.create(order, identifier)
+    place.signals.launched()
+    return created
+
+
+async def _check_depth(situation: Situation) -> None:
+    depth, parent = 1, situation.execution.parent_id
+    while parent is not None and depth <= DEEPEST:
+        execution = await situation.place.journal.executions.get(parent)
+        depth, parent = depth + 1, execution.parent_id if execution else None
+    if depth > DEEPEST:
+        raise TaskError(f"more than {DEEPEST} executions are in each other", "does a flow start itself?")
+
+
+async def until_ended(situation: Situation, identifier: str) -> Execution:
+    """Wait for the end of an execution; who waits takes no place from it."""
+    with situation.rest.wait(), situation.place.signals.listen(identifier) as listener:
+        while True:
+            execution = await situation.place.journal.executions.get(identifier)
+            if execution is None:
+                raise TaskError(f"execution {identifier} is not in the journal any more")
+            if execution.state.ended:
+                return execution
+            await listener.news()
+
+
+async def _outputs(situation: Situation, task: Subflow, ended: Execution) -> dict[str, Any]:
+    """Give the outputs of the ended flow; those that old flows ask for are rendered as that flow sees itself."""
+    if not isinstance(task.outputs, Mapping) and task.outputs is None:
+        return dict(ended.outputs)
+    runs = await situation.place.journal.executions.task_runs(ended.id)
+    scope = Scope({"outputs": Progress.of(runs).outputs, "inputs": dict(ended.inputs)}, {})
+    return {**ended.outputs, **situation.concrete(task, scope, only=("outputs",)).outputs}
+
+
+def judged(ended: Execution, outputs: Mapping[str, Any], *, transmit: bool) -> Result:
+    """Give what the end of a child means for the task that started it."""
+    states: Mapping[ExecutionState, EndState] = {
+        ExecutionState.SUCCESS: "SUCCESS", ExecutionState.WARNING: "WARNING",
+    }  # fmt: skip
+    state = states.get(ended.state, "FAILED") if transmit else "SUCCESS"
+    reason = f"execution {ended.id} of flow {ended.flow_path} ended in {ended.state.value}"
+    detail = f": {ended.error}" if ended.error else ""
+    return Result(state, outputs, None if state == "SUCCESS" else reason + detail)
