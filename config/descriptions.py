@@ -9,7 +9,7 @@ from types import ModuleType
 
 from pydantic import BaseModel
 
-_REFERENCES = re.compile(r",? *\((?:kestra|reliability|design)\.md[^)]*\)")
+_REFERENCES = re.compile(r",?\s*\((?:(?:kestra|reliability|design)\.md|Kestra's documentation)[^)]*\)")
 
 
 def description(model: type[BaseModel]) -> str:

@@ -45,6 +45,7 @@ class OutputValues(TaskSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.output.OutputValues",)
 
     values: Dynamic[dict[str, Any] | None] = None
+    """The outputs, by their names."""
 
 
 async def run_log(spec: Log, context: TaskContext) -> Result:

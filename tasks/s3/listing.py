@@ -38,11 +38,17 @@ class ListingSpec(StoreSpec):
     """
 
     bucket: Dynamic[Required]
+    """The bucket."""
     prefix: Dynamic[Optional] = None
+    """How the keys begin."""
     delimiter: Dynamic[Optional] = None
+    """Leave out objects whose key has this after the prefix."""
     marker: Dynamic[Optional] = None
+    """A key; objects up to it are left out."""
     regexp: Dynamic[Optional] = None
+    """A regular expression in Java's syntax for the whole key."""
     filter: Dynamic[Filter] = "BOTH"
+    """Take objects, folder markers (their key ends with a slash), or both."""
 
     @property
     def limits(self) -> dict[str, int]:
@@ -54,7 +60,9 @@ class AwsListing(AwsConnection, ListingSpec):
     """A selection of objects on AWS, of which at most *max_keys* are taken."""
 
     encoding_type: Dynamic[Optional] = None
+    """Has no effect: keys arrive as they are."""
     max_keys: Dynamic[Count] = 1000
+    """How many objects at most."""
 
     @property
     def limits(self) -> dict[str, int]:
@@ -66,6 +74,7 @@ class AwsFiles(AwsListing):
     """A selection of objects on AWS that become outputs. *max_keys* and *max_files*: the smaller one counts."""
 
     max_files: Dynamic[Count] = 25
+    """As *maxKeys*; the smaller one counts."""
 
     @property
     def limits(self) -> dict[str, int]:
@@ -77,6 +86,7 @@ class MinioListing(MinioConnection, ListingSpec):
     """A selection of objects on MinIO, which has no limit of its own: *max_keys* is the size of a page there."""
 
     max_keys: Dynamic[Count] = 1000
+    """The size of a page of the listing; it limits nothing."""
 
 
 class List(AwsFiles):
@@ -94,8 +104,11 @@ class MinioList(MinioListing):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.minio.List",)
 
     start_after: Dynamic[Optional] = None
+    """A key; objects up to it are left out."""
     recursive: Dynamic[bool] = True
+    """Take objects of deeper levels, too."""
     include_versions: Dynamic[bool] = False
+    """Has no effect: current objects are listed, old versions and delete markers are not."""
 
 
 async def run_list(spec: List | MinioList, context: TaskContext) -> Result:
