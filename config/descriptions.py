@@ -9,7 +9,7 @@ from types import ModuleType
 
 from pydantic import BaseModel
 
-_REFERENCES = re.compile(r",?\s*\((?:(?:kestra|reliability|design)\.md|Kestra's documentation)[^)]*\)")
+_REFERENCES = re.compile(r",?\s*\((?:(?:kestra|reliability|design)\.md|Kestra's\s+documentation)[^)]*\)")
 
 
 def description(model: type[BaseModel]) -> str:

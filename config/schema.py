@@ -49,6 +49,8 @@ def _complete(schema: dict[str, Any], model: type[BaseModel]) -> None:
         current, *former = written_names(name, field)
         own = properties[current]
         own.pop("title", None)
+        if not field.is_required():
+            own = properties[current] = _or_null(own)
         if name in told:
             own["description"] = told[name]
         properties |= {old: {**own, **_outdated(f"now '{current}'")} for old in former}
@@ -59,6 +61,17 @@ def _complete(schema: dict[str, Any], model: type[BaseModel]) -> None:
         properties["type"] |= _names(types_of(model))
     ignored: Mapping[str, str] = getattr(model, "IGNORED", {})
     properties |= {name: _outdated(f"no effect here: {reason}") for name, reason in ignored.items()}
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Accept ``null``, which counts as not written; in a form in which mistakes are still told where they are."""
+    if "type" in schema:
+        kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        choices = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+        return {**schema, **choices, "type": [*kinds, "null"]}
+    if "anyOf" in schema and {"type": "null"} not in schema["anyOf"]:
+        return {**schema, "anyOf": [*schema["anyOf"], {"type": "null"}]}
+    return schema
 
 
 def _choice(choice: OneOf, keys: Mapping[type[BaseModel], str]) -> dict[str, Any]:

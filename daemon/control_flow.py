@@ -16,7 +16,7 @@ from tidewaiter.daemon.branch import Branch
 from tidewaiter.daemon.pauses import pause
 from tidewaiter.daemon.records import TaskRun, parse_timestamp, timestamp
 from tidewaiter.daemon.situation import Situation
-from tidewaiter.daemon.subflows import run_subflow
+from tidewaiter.daemon.subflows import run_for_each_item, run_subflow
 from tidewaiter.daemon.tasklog import TaskLog
 from tidewaiter.daemon.taskruns import TaskRuns, make_folders, remove
 from tidewaiter.daemon.together import STOPPED, Work, combined, together
@@ -61,6 +61,7 @@ class ControlFlow:
             tree.LoopUntil: self._loop_until,
             tree.Dag: self._dag,
             tree.Pause: self._pause,
+            tree.ForEachItem: self._for_each_item,
             tree.WorkingDirectory: self._working_directory,
         }
 
@@ -210,6 +211,13 @@ class ControlFlow:
             return result
         followed = await self.sequence(task.tasks, visit.inside)
         return replace(_after(result, followed), outputs=result.outputs)
+
+    async def _for_each_item(self, task: tree.ForEachItem, visit: Visit) -> Result:
+        situation, run = self._situation, visit.run
+        workdir = situation.folder / run.id
+        await make_folders(workdir, situation.scratch(run))
+        context = situation.context(run, visit.log, workdir, situation.scope(task, run, visit.outside))
+        return await run_for_each_item(situation, task, run, visit.outside, context)
 
     async def _working_directory(self, task: tree.WorkingDirectory, visit: Visit) -> Result:
         """

@@ -11,6 +11,10 @@ from typing import Any
 
 from tidewaiter.triggers.bucket import S3Object
 
+SUBFLOW = "io.kestra.plugin.core.flow.Subflow"
+"""What started an execution that a task of another one started."""
+STARTED_BY_EXECUTIONS = frozenset({SUBFLOW, "io.kestra.plugin.core.trigger.Flow"})
+
 _NAMESPACE = uuid.UUID("6c1b0d0e-2f4e-5d53-9a65-7469646577ff")
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -221,6 +225,13 @@ class Execution:
     def trigger_id(self) -> str:
         """The trigger's id within its flow."""
         return self.trigger.rpartition("/")[2]
+
+    @property
+    def started_by(self) -> tuple[str, str, str] | None:
+        """Namespace, flow and id of the execution that started this one, by a task or by its end; None without one."""
+        if self.trigger_type not in STARTED_BY_EXECUTIONS or self.variables is None:
+            return None
+        return self.variables["namespace"], self.variables["flowId"], self.variables["executionId"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,8 +147,8 @@ class ExecutionFiles:
     """
     Internal storage as one task run sees it (`tidewaiter.tasks.context.Files`).
 
-    It writes below its own task run and reads below *readable* folders: its execution's, and the original's if it is
-    a replay.
+    It writes below its own task run and reads below *readable* folders: its execution's, the original's if it is a
+    replay, and that of the execution it was started by, which may hand it files.
     """
 
     storage: Storage
@@ -162,6 +162,8 @@ class ExecutionFiles:
         readable = [own]
         if execution.original_id:
             readable.append(execution_folder(execution.namespace, execution.flow_id, execution.original_id))
+        if execution.started_by is not None:
+            readable.append(execution_folder(*execution.started_by))
         return cls(storage, f"{own}/tasks/{task_path.replace('/', '.')}/{task_run_id}", tuple(readable))
 
     def owns(self, text: str) -> bool:

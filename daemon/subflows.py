@@ -1,7 +1,10 @@
-"""A task that starts an execution of another flow, and waits for its end if it is told to."""
+"""The tasks that start executions of another flow, and wait for their end if they are told to."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,13 +15,14 @@ from tidewaiter.daemon.branch import Branch
 from tidewaiter.daemon.flows import AnyFlow, parse_flow
 from tidewaiter.daemon.journal.launches import Launch
 from tidewaiter.daemon.progress import Progress
-from tidewaiter.daemon.records import Execution, ExecutionState, TaskRun, TriggerKey, task_run_id
+from tidewaiter.daemon.records import SUBFLOW, Execution, ExecutionState, TaskRun, TriggerKey, task_run_id
 from tidewaiter.daemon.scope import flow_variables
 from tidewaiter.daemon.situation import Situation, Workplace
-from tidewaiter.tasks.context import EndState, Result
-from tidewaiter.tasks.tree import Subflow
+from tidewaiter.daemon.together import combined
+from tidewaiter.tasks.context import EndState, Result, TaskContext
+from tidewaiter.tasks.split import Cut, split_stored
+from tidewaiter.tasks.tree import ForEachItem, PerBatch, Subflow
 
-SUBFLOW = "io.kestra.plugin.core.flow.Subflow"
 DEEPEST = 25
 """How many executions may be in each other: a flow that starts itself would never end."""
 
@@ -52,6 +56,63 @@ async def run_subflow(situation: Situation, task: Subflow, run: TaskRun, branch:
     ended = await until_ended(situation, execution.id)
     outputs = {"executionId": ended.id, "state": ended.state.value, "outputs": await _outputs(situation, task, ended)}
     return judged(ended, outputs, transmit=spec.transmit_failed)
+
+
+async def run_for_each_item(
+    situation: Situation, task: ForEachItem, run: TaskRun, branch: Branch, context: TaskContext
+) -> Result:
+    """
+    Start an execution for each batch of a file, once, whatever comes in between, and give how they ended.
+
+    Raises:
+        TaskError: there is no such file or flow, or what it is given does not fit it.
+    """
+    scope = situation.scope(task, run, branch)
+    only = tuple(name for name in type(task).model_fields if name not in {"inputs", "labels"})
+    spec = situation.concrete(task, scope, only=only)
+    decision = run.decision
+    if decision is None:
+        decision = {"batches": await split_stored(spec.items, _cut(spec), context), "attempt": run.attempt}
+        await situation.place.journal.executions.decide(run, decision)
+    child = await child_flow(situation.place, spec.namespace, spec.flow_id, spec.revision)
+    started = []
+    for number, uri in enumerate(decision["batches"]):
+        per_batch = _per_batch(situation, task, scope, uri, number, inherit=spec.inherit_labels)
+        identifier = task_run_id(run.id, f"attempt {decision['attempt']} batch {number}")
+        started.append(await start_child(situation, child, identifier, per_batch, replace(run, iteration=number)))
+    ended = [await until_ended(situation, execution.id) if spec.wait else execution for execution in started]
+    return await _all_judged(ended, context, transmit=spec.wait and spec.transmit_failed)
+
+
+def _cut(spec: ForEachItem) -> Cut:
+    cut = spec.batch
+    ways = (cut.size, cut.partitions, cut.rows, cut.regex_pattern)
+    return cut if any(way is not None for way in ways) else cut.model_copy(update={"rows": 1})
+
+
+def _per_batch(
+    situation: Situation, task: ForEachItem, scope: Scope, uri: str, number: int, *, inherit: bool
+) -> PerBatch:
+    """Render what the execution of one batch is given."""
+    taskrun = {**scope.variables["taskrun"], "items": uri, "iteration": number}
+    given = PerBatch.model_validate({"inputs": task.inputs, "labels": task.labels, "inheritLabels": inherit})
+    rendered: PerBatch = situation.concrete(given, Scope({**scope.variables, "taskrun": taskrun}, scope.functions))
+    return rendered
+
+
+async def _all_judged(executions: Sequence[Execution], context: TaskContext, *, transmit: bool) -> Result:
+    if not executions:
+        return Result()
+    counts = Counter(execution.state.value for execution in executions)
+    outputs: dict[str, Any] = {"numberOfBatches": len(executions), "iterations": dict(counts)}
+    lines = [json.dumps(dict(execution.outputs)) for execution in executions if execution.outputs]
+    if lines:
+        file = context.scratch / "outputs.jsonl"
+        await asyncio.to_thread(file.write_text, "".join(f"{line}\n" for line in lines))
+        outputs["subflowOutputs"] = await context.files.store(file, file.name)
+    results = [judged(execution, {}, transmit=transmit) for execution in executions]
+    worst = combined((f"batch {number}", result) for number, result in enumerate(results))
+    return replace(worst, outputs=outputs)
 
 
 def _is_moment(text: str) -> bool:

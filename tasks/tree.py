@@ -16,6 +16,7 @@ from tidewaiter.config.inputs import Input
 from tidewaiter.config.spec import Dynamic, OneOf, Spec, misfit
 from tidewaiter.tasks.files import InputFiles, NamespaceFiles, OutputFiles
 from tidewaiter.tasks.runnable import RUNNABLE_SPECS
+from tidewaiter.tasks.split import Cut
 
 ANY_TASK = OneOf(lambda: (*RUNNABLE_SPECS, *FLOWABLES))
 AnyTask = Annotated[TaskSpec, ANY_TASK]
@@ -301,23 +302,19 @@ class Subflow(TaskSpec):
     """When it is to start; at once without it."""
 
 
-class Batch(Spec):
-    """How a file is cut into batches: by *rows*, by *bytes*, or into *partitions*; 1 row if nothing is said."""
+class PerBatch(Spec):
+    """What a `ForEachItem` gives to the execution of one batch."""
 
-    rows: Dynamic[Annotated[int | None, Field(ge=1)]] = None
-    """How many lines a batch has."""
-    bytes: Dynamic[Text | None] = None
-    """How large a batch is at most, such as ``10MB``."""
-    partitions: Dynamic[Annotated[int | None, Field(ge=1)]] = None
-    """How many batches there are."""
-    separator: Dynamic[Text] = "\n"
-    """What separates the lines."""
+    inputs: Dynamic[dict[str, Any]]
+    labels: Dynamic[Labels]
+    inherit_labels: bool
 
 
 class ForEachItem(FlowableSpec):
     """
-    Cut the file *items* into batches and start an execution of another flow for each; in *inputs* and *labels*
-    ``taskrun.items`` is the batch's URI and ``taskrun.iteration`` its number. Outputs are ``numberOfBatches``,
+    Divide the file *items* into batches, of one line each unless *batch* says otherwise, and start an execution of
+    another flow for each; in *inputs* and *labels* ``taskrun.items`` is the batch's URI and ``taskrun.iteration`` its
+    number. Outputs are ``numberOfBatches``,
     ``iterations`` (executions by state) and ``subflowOutputs``, the URI of a file with the outputs of each, a line of
     JSON each.
     """
@@ -329,17 +326,17 @@ class ForEachItem(FlowableSpec):
 
     items: Dynamic[Text]
     """The URI of the file."""
-    batch: Batch = Field(default_factory=Batch)
-    """How it is cut."""
+    batch: Cut = Field(default_factory=Cut)
+    """How it is divided."""
     namespace: Dynamic[Namespace]
     """The namespace of the flow."""
     flow_id: Dynamic[Id]
     """The id of the flow."""
     revision: Dynamic[int | None] = None
     """Has no effect but for readers: the flow in force is started."""
-    inputs: Any = None
+    inputs: dict[str, Any] = Field(default_factory=dict)
     """What its inputs are given, rendered for each batch."""
-    labels: Any = None
+    labels: Labels = Field(default_factory=dict)
     """Labels of its executions, rendered for each batch."""
     inherit_labels: Dynamic[bool] = False
     """Give its executions the labels of this one, too."""

@@ -14,6 +14,7 @@ _NAMED: Mapping[str | None, str] = MappingProxyType({DURATION_PATTERN: "duration
 
 def type_words(schema: Mapping[str, Any], links: Mapping[str, str]) -> str:
     """Say what *schema* accepts, in Markdown. *links* gives what to write for a definition, by its key."""
+    schema = _without_null(schema)
     if "$ref" in schema or "allOf" in schema:
         reference = schema.get("$ref") or schema["allOf"][0]["$ref"]
         return links[str(reference).rpartition("/")[2]]
@@ -26,6 +27,15 @@ def type_words(schema: Mapping[str, Any], links: Mapping[str, str]) -> str:
     if isinstance(schema.get("additionalProperties"), Mapping):
         return f"map of {type_words(schema['additionalProperties'], links)}"
     return _NAMED.get(schema.get("pattern")) or _plain(schema)
+
+
+def _without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """That ``null`` counts as not written need not be said of every property."""
+    if not isinstance(schema.get("type"), list) or "null" not in schema["type"]:
+        return schema
+    kinds = [kind for kind in schema["type"] if kind != "null"]
+    values = {"enum": [value for value in schema["enum"] if value is not None]} if "enum" in schema else {}
+    return {**schema, **values, "type": kinds if len(kinds) > 1 else kinds[0]}
 
 
 def _alternatives(schemas: list[Mapping[str, Any]], links: Mapping[str, str]) -> str:

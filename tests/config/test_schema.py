@@ -79,6 +79,7 @@ GOOD = [
     tree(age="PT1M"),
     tree(colour="red"),
     tree(remark="old"),
+    tree(remark=None, branches=None, height=None),
 ]
 
 BAD = [

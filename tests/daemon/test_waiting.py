@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import pytest
 from workshop.builders import Workshop, until
-from workshop.yaml_tasks import body, broken, say, task
+from workshop.yaml_tasks import body, broken, say, shell, task
 
 from tidewaiter.daemon.control import Control, NotPossibleError
 from tidewaiter.daemon.executor import Executor
@@ -240,3 +240,50 @@ class TestConcurrency:
             await service.reaches(first, "SUCCESS")
             if behavior == "QUEUE":
                 await service.reaches(second, "PAUSED")
+
+
+class TestForEachItem:
+    CHILD = body(
+        shell("a", "cat f", inputFiles={"f": "{{ inputs.items }}"}),
+        inputs=[{"id": "items", "type": "FILE"}],
+        outputs=[{"id": "n", "value": "{{ read(inputs.items) | trim }}{{ labels.batch }}"}],
+    )
+
+    def loop(self, **given: Any) -> dict[str, Any]:
+        common = {"namespace": "demo", "flowId": "child", "items": "{{ outputs.w.uri }}"}
+        return task(
+            "flow.ForEachItem", "e", **common, inputs={"items": "{{ taskrun.items }}"},
+            labels={"batch": "{{ taskrun.iteration }}"}, **given,
+        )  # fmt: skip
+
+    async def test_each_batch_has_an_execution(self, workshop: Workshop) -> None:
+        """A child reads the file it is handed; what all of them gave is one file."""
+        await register(workshop, "child", self.CHILD)
+        write = task("storage.Write", "w", content="a\nb\nc\n", extension=".txt")
+        show = say(
+            "s",
+            "{{ outputs.e.numberOfBatches }} {{ outputs.e.iterations.SUCCESS }} {{ read(outputs.e.subflowOutputs) }}",
+        )
+        parent = await by_hand(workshop, "parent", body(write, self.loop(), show))
+        async with Service(workshop) as service:
+            ended = await service.reaches(parent, "SUCCESS")
+        shown = (await workshop.task_runs(ended))["s"].outputs["value"]
+        assert shown == '3 3 {"n": "a0"}\n{"n": "b1"}\n{"n": "c2"}\n'
+
+    async def test_batches_can_be_larger(self, workshop: Workshop) -> None:
+        """As Split would make them; a failed child is a failure of the loop."""
+        await register(workshop, "child", body(broken("a"), inputs=[{"id": "items", "type": "FILE"}]))
+        write = task("storage.Write", "w", content="a\nb\nc\n")
+        parent = await by_hand(workshop, "parent", body(write, self.loop(batch={"rows": 2})))
+        async with Service(workshop) as service:
+            ended = await service.reaches(parent, "FAILED")
+        assert (await workshop.task_runs(ended))["e"].outputs == {"numberOfBatches": 2, "iterations": {"FAILED": 2}}
+
+    async def test_nothing_in_the_file_is_nothing_to_do(self, workshop: Workshop) -> None:
+        """No execution is started."""
+        await register(workshop, "child", self.CHILD)
+        write = task("storage.Write", "w", content="")
+        parent = await by_hand(workshop, "parent", body(write, self.loop()))
+        async with Service(workshop) as service:
+            await service.reaches(parent, "SUCCESS")
+        assert len(await workshop.journal.executions.newest()) == 1
