@@ -8,14 +8,17 @@ from tidewaiter.daemon.lint.finding import Hit, Rule
 from tidewaiter.daemon.lint.subject import Subject
 from tidewaiter.tasks.files import LocalFiles
 from tidewaiter.tasks.legacy import LegacySpec
+from tidewaiter.tasks.tree import EachParallel, EachSequential
 
+_REPLACED = (LocalFiles, EachSequential, EachParallel)
 _MIGRATE = "'tidewaiter migrate' rewrites it"
+_MIGRATE_IF = "'tidewaiter migrate' rewrites it where nothing else changes by that, and says where it would"
 
 
 def old_type(subject: Subject) -> Iterator[Hit]:
     """A type is written with a name that Kestra has replaced. Newer versions of Kestra may no longer know it."""
     for part in subject.parts:
-        told_elsewhere = part.spec is not None and issubclass(part.spec, LocalFiles)
+        told_elsewhere = part.spec is not None and issubclass(part.spec, _REPLACED)
         if part.renamed and not told_elsewhere:
             where = subject.value((*part.path, "type"))
             yield Hit(where, f"type '{part.data['type']}' is now '{part.renamed}'", _MIGRATE)
@@ -35,7 +38,7 @@ def old_runner(subject: Subject) -> Iterator[Hit]:
     for part, key in _having(subject, "runner", "docker", "dockerOptions"):
         if "id" in part.data:
             where = subject.key((*part.path, key))
-            yield Hit(where, f"'{key}' is replaced by 'taskRunner' and 'containerImage'", _MIGRATE)
+            yield Hit(where, f"'{key}' is replaced by 'taskRunner' and 'containerImage'", _MIGRATE_IF)
 
 
 def old_local_files(subject: Subject) -> Iterator[Hit]:
@@ -46,7 +49,7 @@ def old_local_files(subject: Subject) -> Iterator[Hit]:
     for part in subject.parts:
         if part.spec is not None and issubclass(part.spec, LocalFiles):
             where = subject.value((*part.path, "type"))
-            yield Hit(where, "LocalFiles is replaced by 'inputFiles' and 'outputFiles'", _MIGRATE)
+            yield Hit(where, "LocalFiles is replaced by 'inputFiles' and 'outputFiles'", _MIGRATE_IF)
 
 
 def old_script(subject: Subject) -> Iterator[Hit]:
@@ -54,7 +57,7 @@ def old_script(subject: Subject) -> Iterator[Hit]:
     for part in subject.parts:
         if part.spec is not None and issubclass(part.spec, LegacySpec):
             where = subject.value((*part.path, "type"))
-            yield Hit(where, f"type '{part.data['type']}' is gone from Kestra", _MIGRATE)
+            yield Hit(where, f"type '{part.data['type']}' is gone from Kestra", _MIGRATE_IF)
 
 
 def old_property(subject: Subject) -> Iterator[Hit]:
@@ -70,9 +73,9 @@ def old_property(subject: Subject) -> Iterator[Hit]:
 def old_loop(subject: Subject) -> Iterator[Hit]:
     """``EachSequential`` and ``EachParallel`` are replaced by ``ForEach`` with a ``concurrencyLimit``."""
     for part in subject.parts:
-        written = part.data.get("type")
-        if isinstance(written, str) and written.endswith((".EachSequential", ".EachParallel")) and part.spec:
-            yield Hit(subject.value((*part.path, "type")), f"{written.split('.')[-1]} is replaced by ForEach", _MIGRATE)
+        if part.spec is not None and issubclass(part.spec, EachSequential | EachParallel):
+            where = subject.value((*part.path, "type"))
+            yield Hit(where, f"{part.spec.__name__} is replaced by ForEach", _MIGRATE_IF)
 
 
 def conditions(subject: Subject) -> Iterator[Hit]:

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from tidewaiter.config.document import Node
 from tidewaiter.daemon.migrate.source import Change, Edit, Found, Left, Source, property_before, rewritten
+from tidewaiter.tasks.tree import EachParallel, EachSequential, ForEach
 
-_LOOPS = frozenset({"EachSequential", "EachParallel"})
-_FOR_EACH = "io.kestra.plugin.core.flow.ForEach"
+_LOOP = frozenset({"type", "value", "tasks"})
+_FOR_EACH = ForEach.NAMES[0]
 
 
 def type_names(source: Source) -> Iterator[Found]:
@@ -32,18 +33,16 @@ def loops(source: Source) -> Iterator[Found]:
     once in it too, which those of ``ForEach`` do not.
     """
     for part in source.parts:
-        kind = str(part.data.get("type")).rpartition(".")[2]
         node = source.node(part)
-        if part.spec is None or node is None or not {"type", "value", "tasks"} <= node.entries.keys():
+        if part.spec not in {EachSequential, EachParallel} or node is None or not node.entries.keys() >= _LOOP:
             continue
-        if kind in _LOOPS and source.defaults(part):
-            yield Left(node.start, f"the defaults of {kind} would no longer be for it")
-            continue
-        if kind == "EachSequential":
+        if source.defaults(part):
+            yield Left(node.start, f"the defaults of {part.spec.__name__} would no longer be for it")
+        elif part.spec is EachSequential:
             yield Change(_renamed_loop(node))
-        elif kind == "EachParallel" and len(node.entries["tasks"].value.items) == 1:
+        elif len(node.entries["tasks"].value.items) == 1:
             yield Change((*_renamed_loop(node), _limit(source, node)))
-        elif kind == "EachParallel":
+        else:
             yield Left(node.start, "EachParallel with several tasks: put them into one Sequential, then use ForEach")
 
 
