@@ -89,7 +89,8 @@ class Retry(Section):
 class Retention(Section):
     """
     How long executions are kept after their end, with their log, their files and the bytes they worked on; null keeps
-    them for ever. *succeeded*: SUCCESS and WARNING; *failed*: FAILED and KILLED, which somebody may want to replay.
+    them for ever. *succeeded*: SUCCESS and WARNING; *failed*: FAILED, KILLED and CANCELLED, which somebody may
+    want to replay.
     """
 
     succeeded: PositiveDuration | None = timedelta(days=30)
@@ -101,12 +102,14 @@ class Settings(Section):
     Everything an operator can set.
 
     *state_dir* holds the journal, internal storage and working directories; *flows* are folders (or files) of flows;
-    *grace_period* is how long a clean stop waits for running executions.
+    *grace_period* is how long a clean stop waits for running executions. *globals* is what ``globals`` shows in
+    expressions.
     """
 
     state_dir: pathlib.Path = pathlib.Path("tidewaiter-state")
     flows: tuple[pathlib.Path, ...] = ()
     namespace_files: pathlib.Path | None = None
+    globals: dict[str, Any] = Field(default_factory=dict)
     listen: str | None = None
     log_format: Literal["json", "console"] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ _log = structlog.get_logger("tidewaiter.retention")
 _INTERVAL = timedelta(hours=1)
 _AT_ONCE = 200
 _SUCCEEDED = (ExecutionState.SUCCESS, ExecutionState.WARNING)
-_FAILED = (ExecutionState.FAILED, ExecutionState.KILLED)
+_FAILED = (ExecutionState.FAILED, ExecutionState.KILLED, ExecutionState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Retention:
         unread = await self._forget_unread()
         return timedelta(0) if max(forgotten, unread) >= _AT_ONCE else _INTERVAL
 
-    async def _forget(self, states: tuple[ExecutionState, ExecutionState], age: timedelta | None) -> int:
+    async def _forget(self, states: Sequence[ExecutionState], age: timedelta | None) -> int:
         if age is None:
             return 0
         before = timestamp(datetime.now(UTC) - age)

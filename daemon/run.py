@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from tidewaiter.config.errors import TidewaiterError
+from tidewaiter.config.errors import ExpressionError, TidewaiterError
 from tidewaiter.config.expression import Scope
+from tidewaiter.config.flow import Output
 from tidewaiter.config.inputs import typed_inputs
 from tidewaiter.daemon.branch import Branch
 from tidewaiter.daemon.control_flow import ControlFlow
@@ -205,8 +206,19 @@ class Run:
             return result
         scope = situation.scope(None, situation.own_run, Branch())
         try:
-            values = {item.id: situation.concrete(item, scope).value for item in self.flow.outputs}
+            rendered = {item.id: _output(situation, item, scope) for item in self.flow.outputs}
+            values = {name: value for name, value in rendered.items() if value is not None}
         except TidewaiterError as error:
             situation.log(situation.own_run)("ERROR", f"flow outputs: {error}")
             return Result("FAILED", error=situation.mask(f"flow outputs: {error.message}"))
         return Result(result.state, values, result.error)
+
+
+def _output(situation: Situation, item: Output, scope: Scope) -> Any:
+    """Give the value of one output of the flow; of one that is not required None where it cannot be had."""
+    try:
+        return situation.concrete(item, scope).value
+    except ExpressionError:
+        if item.required:
+            raise
+        return None

@@ -4,7 +4,7 @@ asked.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,12 +25,15 @@ _ENVIRONMENT = ("KESTRA_", "ENV_")
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the machine lends to expressions: secrets, ``envs``, namespace files and the key/value stores."""
+    """
+    What the machine lends to expressions: secrets, ``envs``, namespace files, the key/value stores and ``globals``.
+    """
 
     secrets: Secrets
     envs: Mapping[str, str]
     namespace_files: Path | None = None
     kv: KeyValues | None = None
+    globals: Mapping[str, Any] = field(default_factory=dict)
 
     def functions(self, namespace: str) -> dict[str, Callable[..., Any]]:
         """Give the functions that every expression of a flow in *namespace* may call."""
@@ -190,6 +193,7 @@ def flow_variables(flow: AnyFlow, revision: int, host: Host) -> dict[str, Any]:
         "inputs": nested({item.id: item.defaults for item in flow.inputs if item.defaults is not None}),
         "labels": {},
         "envs": dict(host.envs),
+        "globals": dict(host.globals),
         "outputs": {},
     }
 

@@ -24,6 +24,7 @@ SCHEME = "kestra://"
 FORGOTTEN = ".forgotten"
 """In the folder of an execution: its rows are being deleted, and the folder goes after them."""
 _SAFE_NAME = re.compile(r"[^A-Za-z0-9._+=@-]+")
+_UNSAFE_PATH = re.compile(r"[/\[\]]+")
 _SAFE_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}")
 _URI = re.compile(r"kestra:///[A-Za-z0-9._+=@/-]+")
 
@@ -164,7 +165,9 @@ class ExecutionFiles:
             readable.append(execution_folder(execution.namespace, execution.flow_id, execution.original_id))
         if execution.started_by is not None:
             readable.append(execution_folder(*execution.started_by))
-        return cls(storage, f"{own}/tasks/{task_path.replace('/', '.')}/{task_run_id}", tuple(readable))
+        # In a loop the path has brackets, which no URI has.
+        task = _UNSAFE_PATH.sub(".", task_path).strip(".")
+        return cls(storage, f"{own}/tasks/{task}/{task_run_id}", tuple(readable))
 
     def owns(self, text: str) -> bool:
         """See `Files.owns`."""

@@ -104,7 +104,7 @@ class TaskRuns:
 
     def _judged(self, task: TaskSpec, run: TaskRun, branch: Branch, result: Result) -> tuple[TaskRunState, Result]:
         """
-        Decide what a result means: another attempt, else ``allowFailure`` (FAILED counts as WARNING) and
+        Decide what a result means: another attempt, else ``allowFailure`` (FAILED counts as WARNING) and then
         ``allowWarning`` (WARNING counts as SUCCESS), kestra.md §1.5.
         """
         failures, retry = self.situation.progress.failures(run.task_path), task.retry or branch.retry
@@ -117,7 +117,7 @@ class TaskRuns:
             result = replace(result, state="WARNING", error=f"succeeded after {failures.number} failed attempts")
         if result.state == "FAILED" and task.allow_failure:
             result = replace(result, state="WARNING")
-        elif result.state == "WARNING" and task.allow_warning:
+        if result.state == "WARNING" and task.allow_warning:
             result = replace(result, state="SUCCESS")
         return TaskRunState(result.state), result
 

@@ -33,11 +33,15 @@ Constant: TypeAlias = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """An expression on its way to the compiler: *offset* is where it starts in the source, *height* how deep it is."""
+    """
+    An expression on its way to the compiler: *offset* is where it starts in the source, *height* how deep it is. What
+    is *safe* needs no automatic escaping.
+    """
 
     node: nodes.Expr
     offset: int
     height: int = 1
+    safe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,12 @@ def constant(value: Constant, offset: int) -> Code:
     return Code(_at(nodes.Const(value), offset), offset)
 
 
+def literal(code: Code) -> Constant:
+    """Give the value of code that `constant` made; None for other code, as for null."""
+    value: Constant = code.node.value if isinstance(code.node, nodes.Const) else None
+    return value
+
+
 def operation(name: str, operands: Sequence[Code], offset: int) -> Code:
     """Code that calls the operation *name* of the compiler's table with the values of *operands*."""
     height = _height(operands, offset)
@@ -63,9 +73,10 @@ def operation(name: str, operands: Sequence[Code], offset: int) -> Code:
 
 
 def collected(name: str, items: Sequence[Code], offset: int) -> Code:
-    """Code that calls the operation *name* with one tuple of the values of *items*."""
-    values = nodes.Tuple([code.node for code in items], "load")
-    return Code(_call(name, [_at(values, offset)], offset), offset, _height(items, offset))
+    """Like `stateful`, for the operation *name* of the `Run` that takes one tuple of the values of *items*."""
+    values = _at(nodes.Tuple([code.node for code in items], "load"), offset)
+    operands = [nodes.Name(_RUN, "load"), constant(name, offset).node, values]
+    return Code(_call("operate", operands, offset), offset, _height(items, offset))
 
 
 def stateful(name: str, operands: Sequence[Code], offset: int, named: Mapping[str, Code] | None = None) -> Code:

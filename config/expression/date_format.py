@@ -1,31 +1,18 @@
-"""Date patterns in the letters of java.time.format.DateTimeFormatter, to write and to read; English names only."""
+"""Date patterns in the letters of java.time.format.DateTimeFormatter, to write and to read."""
 
+import functools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from types import MappingProxyType
 from typing import Any
 
 from tidewaiter.config.errors import ExpressionError
-
-MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+from tidewaiter.config.expression.locales import ENGLISH, Names
 
 MAX_PATTERN = 200
+_MAX_AMBIGUOUS = 16
 
 _PIECE = re.compile(
     r"'(?P<quoted>(?:[^']|'')*)'|(?P<letters>([A-Za-z])\3*)|(?P<optional>[\[\]])|(?P<literal>[^A-Za-z'\[\]])"
@@ -42,26 +29,31 @@ class Piece:
     count: int = 0
 
 
-def write_date(pattern: str, moment: datetime) -> str:
+def write_date(pattern: str, moment: datetime, names: Names = ENGLISH) -> str:
     """
-    Write the aware *moment* by a Java pattern such as ``yyyy-MM-dd'T'HH:mm:ssXXX``.
+    Write the aware *moment* by a Java pattern such as ``yyyy-MM-dd'T'HH:mm:ssXXX``, with *names* of its language.
 
     Raises:
         ExpressionError: the pattern is malformed or has a letter that is not supported.
     """
-    return "".join(_written(piece, moment, pattern) for piece in _pieces(pattern))
+    return "".join(_written(piece, moment, pattern, names) for piece in _pieces(pattern))
 
 
-def read_date(pattern: str, text: str, zone: tzinfo) -> datetime:
+def read_date(pattern: str, text: str, zone: tzinfo, names: Names = ENGLISH) -> datetime:
     """
-    Read *text* by a Java pattern; what the pattern lacks is the first day, midnight and *zone*.
+    Read *text* by a Java pattern, with *names* of its language.
+
+    What the pattern lacks is the first day, midnight and *zone*.
 
     Raises:
         ExpressionError: the text does not fit the pattern, or the pattern has a letter that cannot be read.
     """
-    pieces = list(_pieces(pattern))
+    pieces = _pieces(pattern)
+    _verify_readable(pieces, text, pattern)
     match = re.fullmatch(
-        "".join(_readable(piece, index, pattern) for index, piece in enumerate(pieces)), text.strip(), re.IGNORECASE
+        "".join(_readable(piece, index, pattern, names) for index, piece in enumerate(pieces)),
+        text.strip(),
+        re.IGNORECASE,
     )
     if match is None:
         raise ExpressionError(f"date '{text}' does not fit the format '{pattern}'")
@@ -71,12 +63,31 @@ def read_date(pattern: str, text: str, zone: tzinfo) -> datetime:
         if piece.letter in _READERS and match[f"g{index}"] is not None
     }
     try:
-        return _assembled(found, zone)
+        return _assembled(found, zone, names)
     except ValueError as error:
         raise ExpressionError(f"date '{text}' does not exist: {error}") from error
 
 
-def _pieces(pattern: str) -> Iterator[Piece]:
+def _verify_readable(pieces: Sequence[Piece], text: str, pattern: str) -> None:
+    """Refuse what no regular expression can be made of, or only one that takes long."""
+    depth = 0
+    for piece in pieces:
+        depth += {"[": 1, "]": -1}.get(piece.letter, 0)
+        if depth < 0:
+            break
+    if depth:
+        raise ExpressionError(f"date format '{pattern}' has a bracket without its other half")
+    ambiguous = sum(piece.count == 1 or piece.count > 2 for piece in pieces if piece.letter)
+    if ambiguous > _MAX_AMBIGUOUS or len(text) > MAX_PATTERN:
+        raise ExpressionError(f"date format '{pattern}' is too complicated to read '{text[:MAX_PATTERN]}' by")
+
+
+@functools.lru_cache(maxsize=256)
+def _pieces(pattern: str) -> tuple[Piece, ...]:
+    return tuple(_cut(pattern))
+
+
+def _cut(pattern: str) -> Iterator[Piece]:
     if len(pattern) > MAX_PATTERN:
         raise ExpressionError("date format is too long")
     at = 0
@@ -94,11 +105,13 @@ def _pieces(pattern: str) -> Iterator[Piece]:
             yield Piece(text=match["literal"] if quoted is None else quoted.replace("''", "'") or "'")
 
 
-def _written(piece: Piece, moment: datetime, pattern: str) -> str:
+def _written(piece: Piece, moment: datetime, pattern: str, names: Names) -> str:
     if not piece.letter:
         return piece.text
     if piece.letter in "[]":
         return ""
+    if piece.letter in _NAMED and (piece.count > 2 or piece.letter == "E"):
+        return _NAMED[piece.letter](names, moment, piece.count)
     writer = _WRITERS.get(piece.letter)
     if writer is None:
         raise ExpressionError(
@@ -116,15 +129,21 @@ def _year(moment: datetime, count: int) -> str:
     return f"{moment.year % 100:02}" if count == 2 else _number(moment.year, count)
 
 
-def _named(names: tuple[str, ...], value: int, count: int) -> str:
-    if count < 3:
-        return _number(value, count)
-    name = names[value - 1]
-    return {3: name[:3], 4: name}.get(count, name[:1])
+def _month_name(names: Names, moment: datetime, count: int) -> str:
+    return _sized(names.months[moment.month - 1], names.short_months[moment.month - 1], count)
 
 
-def _day_of_week(moment: datetime, count: int) -> str:
-    return _named(DAYS, moment.isoweekday(), max(count, 3))
+def _day_name(names: Names, moment: datetime, count: int) -> str:
+    return _sized(names.days[moment.weekday()], names.short_days[moment.weekday()], count)
+
+
+def _sized(name: str, short: str, count: int) -> str:
+    return name if count == 4 else name[:1].upper() if count == 5 else short
+
+
+_NAMED: Mapping[str, Callable[[Names, datetime, int], str]] = MappingProxyType(
+    {"M": _month_name, "L": _month_name, "E": _day_name, "e": _day_name, "c": _day_name}
+)
 
 
 def _quarter(moment: datetime, count: int) -> str:
@@ -137,8 +156,8 @@ def _fraction(moment: datetime, count: int) -> str:
     return f"{moment.microsecond:06}".ljust(9, "0")[:count]
 
 
-def _milliseconds_of_day(moment: datetime) -> int:
-    return ((moment.hour * 60 + moment.minute) * 60 + moment.second) * 1000 + moment.microsecond // 1000
+def _microseconds_of_day(moment: datetime) -> int:
+    return ((moment.hour * 60 + moment.minute) * 60 + moment.second) * 1_000_000 + moment.microsecond
 
 
 def _offset_text(moment: datetime, count: int, *, zero: str | None) -> str:
@@ -181,15 +200,17 @@ _WRITERS: Mapping[str, Callable[[datetime, int], str]] = MappingProxyType(
         "y": _year,
         "u": _year,
         "Y": lambda moment, count: _year(moment.replace(year=moment.isocalendar().year, day=1), count),
-        "M": lambda moment, count: _named(MONTHS, moment.month, count),
-        "L": lambda moment, count: _named(MONTHS, moment.month, count),
+        "M": lambda moment, count: _number(moment.month, count),
+        "L": lambda moment, count: _number(moment.month, count),
         "d": lambda moment, count: _number(moment.day, count),
         "D": lambda moment, count: _number(moment.timetuple().tm_yday, count),
         "Q": _quarter,
         "q": _quarter,
         "w": lambda moment, count: _number(moment.isocalendar().week, count),
-        "E": _day_of_week,
-        "e": lambda moment, count: _named(DAYS, moment.isoweekday(), count),
+        "W": lambda moment, count: _number((moment.day + moment.replace(day=1).weekday() - 1) // 7 + 1, count),
+        "F": lambda moment, count: _number((moment.day - 1) // 7 + 1, count),
+        "e": lambda moment, count: _number(moment.isoweekday(), count),
+        "c": lambda moment, count: _number(moment.isoweekday(), count),
         "a": lambda moment, _count: "AM" if moment.hour < 12 else "PM",
         "H": lambda moment, count: _number(moment.hour, count),
         "k": lambda moment, count: _number(moment.hour or 24, count),
@@ -199,7 +220,8 @@ _WRITERS: Mapping[str, Callable[[datetime, int], str]] = MappingProxyType(
         "s": lambda moment, count: _number(moment.second, count),
         "S": _fraction,
         "n": lambda moment, count: _number(moment.microsecond * 1000, count),
-        "A": lambda moment, count: _number(_milliseconds_of_day(moment), count),
+        "N": lambda moment, count: _number(_microseconds_of_day(moment) * 1000, count),
+        "A": lambda moment, count: _number(_microseconds_of_day(moment) // 1000, count),
         "G": lambda _moment, count: "Anno Domini" if count == 4 else "A" if count == 5 else "AD",
         "X": lambda moment, count: _offset_text(moment, count, zero="Z"),
         "x": lambda moment, count: _offset_text(moment, count, zero=None),
@@ -211,7 +233,7 @@ _WRITERS: Mapping[str, Callable[[datetime, int], str]] = MappingProxyType(
 )
 
 
-def _readable(piece: Piece, index: int, pattern: str) -> str:
+def _readable(piece: Piece, index: int, pattern: str, names: Names) -> str:
     """Give the regular expression that reads one piece, in a group of its own."""
     if not piece.letter:
         return re.escape(piece.text)
@@ -219,6 +241,9 @@ def _readable(piece: Piece, index: int, pattern: str) -> str:
         return "(?:" if piece.letter == "[" else ")?"
     if piece.letter not in _READERS:
         raise ExpressionError(f"cannot read dates by the letter '{piece.letter}' of the format '{pattern}'")
+    if piece.letter == "E" or (piece.letter in "ML" and piece.count > 2):
+        known = names.days + names.short_days if piece.letter == "E" else names.months + names.short_months
+        return f"(?P<g{index}>{'|'.join(map(re.escape, known))})"
     return f"(?P<g{index}>{_READERS[piece.letter](piece.count)})"
 
 
@@ -226,24 +251,20 @@ def _digits(count: int) -> str:
     return r"\d{1,2}" if count == 1 else rf"\d{{{count}}}"
 
 
-def _names(names: tuple[str, ...]) -> str:
-    return "|".join(f"{name}|{name[:3]}" for name in names)
-
-
 _OFFSET_PATTERN = r"Z|[-+]\d\d(?::?\d\d){0,2}"
 _READERS: Mapping[str, Callable[[int], str]] = MappingProxyType(
     {
         "y": lambda count: r"\d{2}" if count == 2 else r"\d{1,4}" if count == 1 else rf"\d{{{count}}}",
         "u": lambda count: r"\d{2}" if count == 2 else r"\d{1,4}" if count == 1 else rf"\d{{{count}}}",
-        "M": lambda count: _digits(count) if count < 3 else _names(MONTHS),
-        "L": lambda count: _digits(count) if count < 3 else _names(MONTHS),
+        "M": _digits,
+        "L": _digits,
         "d": _digits,
         "H": _digits,
         "h": _digits,
         "m": _digits,
         "s": _digits,
         "S": lambda count: rf"\d{{{count}}}",
-        "E": lambda _count: _names(DAYS),
+        "E": _digits,
         "a": lambda _count: "AM|PM",
         "X": lambda _count: _OFFSET_PATTERN,
         "x": lambda _count: _OFFSET_PATTERN,
@@ -252,7 +273,7 @@ _READERS: Mapping[str, Callable[[int], str]] = MappingProxyType(
 )
 
 
-def _assembled(found: Mapping[str, tuple[str, int]], zone: tzinfo) -> datetime:
+def _assembled(found: Mapping[str, tuple[str, int]], zone: tzinfo, names: Names) -> datetime:
     def value(letters: str, otherwise: int) -> int:
         return next((int(found[letter][0]) for letter in letters if letter in found), otherwise)
 
@@ -263,7 +284,7 @@ def _assembled(found: Mapping[str, tuple[str, int]], zone: tzinfo) -> datetime:
     offset = next((parse_offset(found[letter][0]) for letter in "XxZ" if letter in found), zone)
     return datetime(
         year,
-        _month(found),
+        _month(found, names),
         value("d", 1),
         hour,
         value("m", 0),
@@ -273,11 +294,12 @@ def _assembled(found: Mapping[str, tuple[str, int]], zone: tzinfo) -> datetime:
     )
 
 
-def _month(found: Mapping[str, tuple[str, int]]) -> int:
+def _month(found: Mapping[str, tuple[str, int]], names: Names) -> int:
     text = next((found[letter][0] for letter in "ML" if letter in found), "1")
     if text.isdigit():
         return int(text)
-    return [name[:3].lower() for name in MONTHS].index(text[:3].lower()) + 1
+    known = [name.lower() for name in names.months + names.short_months]
+    return known.index(text.lower()) % 12 + 1
 
 
 def parse_offset(text: str) -> tzinfo:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tidewaiter.config.errors import ExpressionError
 from tidewaiter.config.expression.date_format import parse_offset, read_date, write_date
+from tidewaiter.config.expression.locales import ENGLISH, Names, names_of
 from tidewaiter.config.expression.values import is_number, kind, text_of, whole
 
 _DEFAULT = "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"
@@ -54,15 +55,15 @@ _UNITS: Mapping[str, timedelta] = MappingProxyType(
 )
 _MONTHS: Mapping[str, int] = MappingProxyType({"MONTHS": 1, "YEARS": 12, "DECADES": 120, "CENTURIES": 1200})
 _MAX_SECONDS = 253_402_300_799  # the end of year 9999
-_ENGLISH = re.compile(r"en(?:[-_].*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class _Style:
-    """How a date is written: by a Java pattern, in *zone* or the one it has."""
+    """How a date is written: by a Java pattern, in *zone* or the one it has, with *names* of a language."""
 
     pattern: str
     zone: tzinfo | None
+    names: Names
 
 
 class Dates:
@@ -106,7 +107,7 @@ class Dates:
         if subject is None:
             return None
         style = _style(format_, time_zone, locale)
-        return _written(self._moment(subject, existing_format, style.zone), style)
+        return _written(self._moment(subject, existing_format, style), style)
 
     def date_add(  # noqa: PLR0913, PLR0917 - Kestra's arguments, in its order
         self,
@@ -127,7 +128,7 @@ class Dates:
         if subject is None:
             return None
         style = _style(format_, time_zone, locale)
-        moment = self._moment(subject, existing_format, style.zone)
+        moment = self._moment(subject, existing_format, style)
         return _written(_plus(moment, whole(amount, "amount"), text_of(unit, "unit").upper()), style)
 
     def _timestamp(self, per_second: int) -> Callable[..., int | None]:
@@ -135,17 +136,19 @@ class Dates:
             """Count the seconds, or fractions of them, since 1970."""
             if subject is None:
                 return None
-            since = self._moment(subject, existing_format, _named_zone(time_zone)) - datetime.fromtimestamp(0, UTC)
+            since = self._moment(subject, existing_format, _style(None, time_zone, None)) - datetime.fromtimestamp(
+                0, UTC
+            )
             return (since // timedelta(microseconds=1)) * per_second // 1_000_000
 
         return timestamp
 
-    def _moment(self, subject: Any, existing_format: Any, zone: tzinfo | None) -> datetime:
-        """Give the aware moment that *subject* means; without an offset it is in *zone*, else in the engine's zone."""
-        local_zone = zone or self._zone
+    def _moment(self, subject: Any, existing_format: Any, style: _Style) -> datetime:
+        """Give the aware moment that *subject* means; without an offset it is in its zone or the engine's."""
+        local_zone = style.zone or self._zone
         if isinstance(subject, str):
             if existing_format is not None:
-                return read_date(text_of(existing_format, "existingFormat"), subject, local_zone)
+                return read_date(text_of(existing_format, "existingFormat"), subject, local_zone, style.names)
             return _iso(subject, local_zone)
         if isinstance(subject, datetime):
             return subject if subject.tzinfo else subject.replace(tzinfo=local_zone)
@@ -157,15 +160,15 @@ class Dates:
 
 
 def _style(format_: Any, time_zone: Any, locale: Any) -> _Style:
-    if locale is not None and not _ENGLISH.fullmatch(text_of(locale, "locale")):
-        raise ExpressionError(f"dates are written in English only, got the locale '{locale}'")
     pattern = _DEFAULT if format_ is None else text_of(format_, "format")
-    return _Style(_NAMED.get(pattern.lower(), pattern), _named_zone(time_zone))
+    names = ENGLISH if locale is None else names_of(text_of(locale, "locale"))
+    return _Style(_NAMED.get(pattern.lower(), pattern), _named_zone(time_zone), names)
 
 
 def _written(moment: datetime, style: _Style) -> str:
     try:
-        return write_date(style.pattern, moment if style.zone is None else moment.astimezone(style.zone))
+        moment = moment if style.zone is None else moment.astimezone(style.zone)
+        return write_date(style.pattern, moment, style.names)
     except (OverflowError, ValueError) as error:
         raise ExpressionError(f"date {moment.isoformat()} is out of range: {error}") from error
 

@@ -3,18 +3,26 @@
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
+from types import MappingProxyType
 from typing import Any
 
 from tidewaiter.config.errors import ExpressionError
+from tidewaiter.config.expression.budget import Budget, Limits
 from tidewaiter.config.expression.compiler import Compiler, Program
+from tidewaiter.config.expression.confinement import Confinement
 from tidewaiter.config.expression.dates import Dates
 from tidewaiter.config.expression.filters import FILTERS
+from tidewaiter.config.expression.filters.patterns import Patterns
 from tidewaiter.config.expression.functions import FUNCTIONS
 from tidewaiter.config.expression.grammar import Names
+from tidewaiter.config.expression.java_regex import JavaRegex
 from tidewaiter.config.expression.jq import Jq
+from tidewaiter.config.expression.members import attribute
+from tidewaiter.config.expression.operators import OPERATIONS
 from tidewaiter.config.expression.parser import parse
 from tidewaiter.config.expression.place import MisplacedError, located
-from tidewaiter.config.expression.runtime import SEVERAL, TABLE, Budget, Limits, Run, Scope
+from tidewaiter.config.expression.runtime import SEVERAL, TABLE, Library, Run, Scope
+from tidewaiter.config.expression.values import Undefined, elements
 
 HOST_FUNCTIONS = (
     "secret",
@@ -25,19 +33,20 @@ HOST_FUNCTIONS = (
     "fileURI",
     "isFileEmpty",
     "errorLogs",
-    "currentEachOutput",
-    "encrypt",
-    "decrypt",
-    "http",
-    "randomPort",
-    "fromIon",
-    "yaml",
-    "credential",
-    "subflow",
     "tasksWithState",
-    "id",
 )
 """Kestra's functions that need more than variables; the scope provides them, or they are not available."""
+
+_NO_CIPHER = "keep what is confidential in a secret, and read it with secret()"
+_REFUSED: Mapping[str, str] = MappingProxyType(
+    {
+        "http": "make the request in a task of type io.kestra.plugin.core.http.Request",
+        "encrypt": _NO_CIPHER,
+        "decrypt": _NO_CIPHER,
+        "credential": "read it with secret()",
+        "subflow": "start it in a task of type io.kestra.plugin.core.flow.Subflow",
+    }
+)
 
 MAX_SOURCE = 1024 * 1024
 """Characters of a template; a longer text belongs into a file."""
@@ -70,11 +79,21 @@ class Expressions:
     ) -> None:
         dates = Dates(zone, now)
         self._limits = limits or Limits()
-        self._names = Names(
-            filters={**FILTERS, **dates.filters(), "jq": Jq()},
+        confinement = Confinement()
+        patterns, jq = Patterns(JavaRegex(confinement)), Jq(confinement)
+        self._library = Library(
+            filters={**FILTERS, **dates.filters(), **patterns.filters(), "jq": jq},
             functions={**FUNCTIONS, **dates.functions(), **self._rendering()},
+            operations={**OPERATIONS, **patterns.operations()},
+            text_methods=patterns.text_methods(),
+        )
+        self._names = Names(
+            self._library.filters,
+            self._library.functions,
             rendering=frozenset(self._rendering()),
             host=frozenset(functions),
+            refused=_REFUSED,
+            programs={"jq": jq.check},
         )
         self._compiler = Compiler(TABLE)
         self._kept = functools.lru_cache(maxsize=_PROGRAMS_KEPT)(self._compile)
@@ -90,14 +109,16 @@ class Expressions:
 
     def render(self, source: str, scope: Scope) -> str:
         """
-        Replace every expression in *source* by its text. What expressions give is data and is not rendered again.
+        Replace every expression in *source* by its text. What expressions give is data and is not rendered again,
+        unless the *scope* is recursive.
 
         Raises:
             ExpressionError: with the expression, its place and the variable or filter that failed.
         """
         if "{" not in source:
             return source
-        return self._run(source, self._start(scope))
+        run = self._start(scope)
+        return str(self._settled(run, self._run(source, run)))
 
     def evaluate(self, source: str, scope: Scope) -> Any:
         """
@@ -110,10 +131,14 @@ class Expressions:
             return source
         run = self._start(scope)
         rendered = self._run(source, run)
-        return rendered if run.only is SEVERAL else run.only
+        return self._settled(run, rendered if run.only is SEVERAL else run.only)
+
+    def _settled(self, run: Run, rendered: Any) -> Any:
+        """Render again in a recursive scope, else give *rendered* back."""
+        return run.restored(self._render_again(run, rendered)) if run.scope.recursive else rendered
 
     def _start(self, scope: Scope) -> Run:
-        return Run(scope, self._names.filters, self._names.functions, Budget.of(self._limits))
+        return Run(scope, self._library, Budget.of(self._limits))
 
     def _program(self, source: str) -> Program:
         return self._kept(source) if len(source) <= _MAX_KEPT else self._compile(source)
@@ -146,6 +171,7 @@ class Expressions:
             "renderOnce": self._render_once,
             "printContext": _variables,
             "fetchContext": _variables,
+            "currentEachOutput": _current_each_output,
         }
 
     def _render_again(self, run: Run, to_render: Any, recursive: Any = True) -> Any:  # noqa: FBT002 - Kestra's argument
@@ -167,7 +193,7 @@ class Expressions:
         if isinstance(value, str):
             if "{" not in value:
                 return value
-            with run.nested():
+            with run.budget.nested():
                 return self._run(value, run.inner())
         if isinstance(value, Mapping):
             return {self._rendered(run, key): self._rendered(run, item) for key, item in value.items()}
@@ -178,3 +204,14 @@ class Expressions:
 
 def _variables(run: Run) -> dict[str, Any]:
     return run.variables()
+
+
+def _current_each_output(run: Run, outputs: Any) -> Any:
+    """Give the part of a looped task's *outputs* that belongs to the values of the loops around the current task."""
+    taskrun, parents = run.variable("taskrun"), run.variable("parents")
+    around = [] if isinstance(parents, Undefined) else elements(parents)
+    runs = [attribute(parent, "taskrun", "parents.taskrun") for parent in reversed(around)]
+    for one in [*runs, taskrun]:
+        if one is not None:
+            outputs = attribute(outputs, attribute(one, "value", "taskrun.value"), "outputs")
+    return outputs

@@ -3,6 +3,7 @@
 import random
 import secrets
 import string
+import time
 import uuid as uuids
 from collections.abc import Callable, Mapping
 from json import loads
@@ -10,10 +11,15 @@ from types import MappingProxyType
 from typing import Any
 
 from tidewaiter.config.errors import ExpressionError
+from tidewaiter.config.expression.ion import from_ion
 from tidewaiter.config.expression.operators import greater
 from tidewaiter.config.expression.values import interval, kind, text_of, whole
+from tidewaiter.config.expression.yaml_text import from_yaml
 
 _MAX_ID = 1000
+_MAX_JSON = 4 * 1024 * 1024
+_KSUID_EPOCH = 1_400_000_000
+_BASE_62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _URL_SAFE = string.ascii_letters + string.digits + "_-"
 
 
@@ -26,8 +32,11 @@ def from_json(json: Any) -> Any:
     """
     if json is None:
         return None
+    text = text_of(json, "JSON")
+    if len(text) > _MAX_JSON:
+        raise ExpressionError("JSON is too long", "work on big files in a script")
     try:
-        return loads(text_of(json, "JSON"))
+        return loads(text)
     except (ValueError, RecursionError) as error:
         raise ExpressionError(f"not JSON: {error}") from error
 
@@ -76,8 +85,27 @@ def nano_id(length: Any = 21, alphabet: Any = _URL_SAFE) -> str:
 
 
 def ksuid() -> str:
-    """Make a random id of 27 letters and digits."""
-    return nano_id(27, string.digits + string.ascii_letters)
+    """Make an id of 27 letters and digits out of the time, in seconds, and 16 random bytes; ids sort by their time."""
+    number = (int(time.time()) - _KSUID_EPOCH) << 128 | secrets.randbits(128)
+    return _in_base_62(number).rjust(27, "0")
+
+
+def id_() -> str:
+    """Make a random id of at most 22 letters and digits, as executions have in Kestra."""
+    return _in_base_62(uuids.uuid4().int)
+
+
+def random_port() -> int:
+    """Draw a port that no service is assigned to; whether it is free here is not looked at."""
+    return random.randrange(49152, 65536)  # noqa: S311 - no secret
+
+
+def _in_base_62(number: int) -> str:
+    text = ""
+    while number:
+        number, digit = divmod(number, 62)
+        text = _BASE_62[digit] + text
+    return text
 
 
 def _extreme(values: tuple[Any, ...], better: Callable[[Any, Any], bool]) -> Any:
@@ -100,5 +128,10 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "randomInt": random_int,
         "nanoId": nano_id,
         "ksuid": ksuid,
+        "id": id_,
+        "randomPort": random_port,
+        "yaml": from_yaml,
+        "fromIon": from_ion,
+        "jsonDecode": from_json,  # what fromJson was called for a short time
     }
 )

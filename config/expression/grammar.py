@@ -5,11 +5,13 @@ Names of filters and functions and their arguments are checked here, so that mis
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from tidewaiter.config.errors import ExpressionError
 from tidewaiter.config.expression import compiler
 from tidewaiter.config.expression.compiler import Code
 from tidewaiter.config.expression.lexer import Token
@@ -54,16 +56,25 @@ _LITERALS: Mapping[str, bool | None] = MappingProxyType(
     {"true": True, "TRUE": True, "false": False, "FALSE": False, "null": None, "NULL": None, "none": None, "NONE": None}
 )
 _MAX_LONG = 2**63 - 1
+_QUOTED = re.compile(r"'\w+'")
+_SNAKE_JOINT = re.compile(r"_([a-z]?)")
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a template may call: filters and functions of the language, those that get the `Run`, and the host's."""
+    """
+    What a template may call: filters and functions of the language, those that get the `Run`, and the host's.
+
+    *refused* are functions of Kestra that are not there, with what to do instead.
+    *programs* are filters whose first argument is a program, with what raises `ExpressionError` for a wrong one.
+    """
 
     filters: Mapping[str, Callable[..., Any]]
     functions: Mapping[str, Callable[..., Any]]
     rendering: frozenset[str]
     host: frozenset[str]
+    refused: Mapping[str, str]
+    programs: Mapping[str, Callable[[str], None]]
 
 
 class Grammar:
@@ -140,12 +151,13 @@ class Grammar:
             return self._test(left)
         if operator == "|":
             name, operands, named = self._filter_call()
-            return compiler.stateful("apply", [name, left, *operands], left.offset, named)
+            code = compiler.stateful("apply", [name, left, *operands], left.offset, named)
+            return replace(code, safe=compiler.literal(name) in {"raw", "escape"})
         self._index += operator == "not in"
         right = self._expression(self._precedence(operator) + 1)
         if operator in _SPECIAL:
             return self._lazy(operator, left, right)
-        return compiler.operation(_OPERATORS[operator][1], [left, right], token.start)
+        return self._operate(_OPERATORS[operator][1], [left, right], token.start)
 
     @staticmethod
     def _lazy(operator: str, left: Code, right: Code) -> Code:
@@ -157,6 +169,10 @@ class Grammar:
         instead = compiler.operation("wrapped", [right], right.offset)
         return compiler.operation("unwrapped", [compiler.one_of(found, instead)], left.offset)
 
+    @staticmethod
+    def _operate(name: str, operands: Sequence[Code], offset: int) -> Code:
+        return compiler.stateful("operate", [compiler.constant(name, offset), *operands], offset)
+
     def _test(self, subject: Code) -> Code:
         negated = self._take("not")
         token = self._name("the name of a test")
@@ -167,8 +183,8 @@ class Grammar:
             raise MisplacedError(f"unknown test '{token.value}'", token.start, hint)
         if self._take("("):
             self._expect(")")
-        code = compiler.operation(f"is_{token.value}", [subject], subject.offset)
-        return compiler.operation("negation", [code], subject.offset) if negated else code
+        code = self._operate(f"is_{token.value}", [subject], subject.offset)
+        return self._operate("negation", [code], subject.offset) if negated else code
 
     def _ternary(self, condition: Code) -> Code:
         self._expect("?")
@@ -179,7 +195,7 @@ class Grammar:
     def _unary(self) -> Code:
         if self._token.kind in {"symbol", "name"} and self._token.value in _UNARY:
             token = self._next()
-            return compiler.operation(_UNARY[token.value], [self._expression(_UNARY_PRECEDENCE)], token.start)
+            return self._operate(_UNARY[token.value], [self._expression(_UNARY_PRECEDENCE)], token.start)
         return self._operand()
 
     def _operand(self) -> Code:
@@ -200,7 +216,7 @@ class Grammar:
 
     @staticmethod
     def _string(token: Token) -> Code:
-        return compiler.constant(token.value, token.start)
+        return replace(compiler.constant(token.value, token.start), safe=True)
 
     @staticmethod
     def _number(token: Token) -> Code:
@@ -212,9 +228,10 @@ class Grammar:
 
     def _text(self, token: Token) -> Code:
         pieces = [
-            compiler.constant(part, token.start) if isinstance(part, str) else self._inner(part) for part in token.parts
+            replace(compiler.constant(part, token.start), safe=True) if isinstance(part, str) else self._inner(part)
+            for part in token.parts
         ]
-        return compiler.collected("joined", pieces, token.start)
+        return replace(compiler.collected("joined", pieces, token.start), safe=all(piece.safe for piece in pieces))
 
     def _inner(self, tokens: Sequence[Token]) -> Code:
         """Parse the expression of a ``#{…}``."""
@@ -268,7 +285,7 @@ class Grammar:
                 operands, named = self._arguments()
                 if named:
                     raise MisplacedError(f"method '{name.value}' takes no named arguments", name.start)
-                code = compiler.operation("method", [code, key, self._path(start), *operands], start)
+                code = compiler.stateful("method", [code, key, self._path(start), *operands], start)
             else:
                 code = compiler.operation("attribute", [code, key, self._path(start)], start)
         return code
@@ -282,12 +299,15 @@ class Grammar:
         operands, named = self._arguments()
         name = compiler.constant(token.value, token.start)
         if token.value in self._macros:
-            return compiler.stateful("macro", [name, *operands], token.start, named)
+            return replace(compiler.stateful("macro", [name, *operands], token.start, named), safe=True)
         if token.value in self._names.rendering:
             self._verify("function", token, self._names.functions[token.value], (None, *operands), named)
             return compiler.stateful("call_with_run", [name, *operands], token.start, named)
         if token.value in self._names.functions:
             self._verify("function", token, self._names.functions[token.value], operands, named)
+        elif token.value in self._names.refused and token.value not in self._names.host:
+            hint = self._names.refused[token.value]
+            raise MisplacedError(f"function '{token.value}' is not available here", token.start, hint)
         elif token.value not in self._names.host:
             raise self._unknown("function", token, [*self._names.functions, *self._names.host, *self._macros])
         return compiler.stateful("call", [name, *operands], token.start, named)
@@ -298,7 +318,17 @@ class Grammar:
             raise self._unknown("filter", token, self._names.filters)
         operands, named = self._arguments() if self._take("(") else ([], {})
         self._verify("filter", token, self._names.filters[token.value], (None, *operands), named)
+        self._verify_program(token, [*operands, *named.values()])
         return compiler.constant(token.value, token.start), operands, named
+
+    def _verify_program(self, token: Token, arguments: Sequence[Code]) -> None:
+        """Check a program that is written out; one that is put together is checked when it runs."""
+        program = compiler.literal(arguments[0]) if token.value in self._names.programs else None
+        if isinstance(program, str):
+            try:
+                self._names.programs[token.value](program)
+            except ExpressionError as error:
+                raise MisplacedError(error.message, arguments[0].offset, error.hint) from error
 
     def _arguments(self) -> tuple[list[Code], dict[str, Code]]:
         operands: list[Code] = []
@@ -333,4 +363,17 @@ class Grammar:
         try:
             inspect.signature(function).bind(*operands, **{parameter(name): None for name in named})
         except TypeError as error:
-            raise MisplacedError(f"{what} '{token.value}': {error}", token.start) from error
+            reason = _QUOTED.sub(lambda found: _camel(found[0]), str(error))
+            reason = reason.replace("got an unexpected keyword", "unknown")
+            raise MisplacedError(f"{what} '{token.value}': {reason}", token.start, _takes(function)) from error
+
+
+def _takes(function: Callable[..., Any]) -> str | None:
+    """Name the arguments of a filter or function as authors write them, but for the operand or the `Run`."""
+    names = [_camel(name) for name in inspect.signature(function).parameters if name not in {"subject", "run"}]
+    return f"it takes {', '.join(names)}" if names else "it takes no arguments"
+
+
+def _camel(name: str) -> str:
+    """Give the name of an argument in Java's spelling, the opposite of `parameter`."""
+    return _SNAKE_JOINT.sub(lambda joint: joint[1].upper(), name)

@@ -7,10 +7,12 @@ from typing import Literal
 
 from tidewaiter.config.expression.place import MisplacedError
 
-Kind = Literal["data", "print", "print_end", "tag", "tag_end", "name", "number", "string", "text", "symbol", "end"]
+Kind = Literal[
+    "data", "raw", "print", "print_end", "tag", "tag_end", "name", "number", "string", "text", "symbol", "end"
+]
 
 MAX_CODE_TOKENS = 10_000
-"""Templates with more code than this take seconds to compile."""
+"""Names, symbols, tags and the like; templates with more of them take seconds to compile."""
 
 MAX_INTERPOLATION = 8
 """How deep ``#{…}`` may be nested inside strings."""
@@ -76,6 +78,7 @@ class _Lexer:
 
     def _construct(self, opening: re.Match[str]) -> Iterator[Token]:
         kind = opening[0][1]
+        self._count(self._at)
         if kind == "#":
             self._comment(opening)
         elif raw := _RAW.match(self._source, self._at):
@@ -97,13 +100,12 @@ class _Lexer:
             raise MisplacedError(f"'{opening[1]}' is not closed, '{{% end{opening[1]} %}}' expected", opening.start())
         text = self._source[opening.end() : closing.start()]
         text = text.lstrip() if opening[2] else text
-        yield from self._data(text.rstrip() if closing[1] else text)
+        yield Token("raw", text.rstrip() if closing[1] else text, opening.end(), closing.start())
         self._at = closing.end()
         if closing[2]:
             self._skip_blank()
 
     def _code_block(self, opening: re.Match[str], kind: Literal["print", "tag"]) -> Iterator[Token]:
-        self._count(opening.start())
         yield Token(kind, opening[0], opening.start(), opening.end())
         self._at = opening.end()
         closing = "}}" if kind == "print" else "%}"

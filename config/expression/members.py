@@ -1,11 +1,10 @@
 """What ``a.b``, ``a['b']`` and ``a.b()`` may reach: keys, indexes, and the few Java methods that flows use."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from tidewaiter.config.errors import ExpressionError
-from tidewaiter.config.expression.java_regex import compiled, replace_all, split
 from tidewaiter.config.expression.operators import contains, equal
 from tidewaiter.config.expression.printing import plain
 from tidewaiter.config.expression.values import Undefined, bounded, kind, replaced, similar, text_of, whole
@@ -31,9 +30,11 @@ def attribute(value: Any, key: Any, path: str) -> Any:
     return found(value) if found in _PROPERTIES else Undefined(path)
 
 
-def method(value: Any, name: str, path: str, *arguments: Any) -> Any:
+def method(
+    value: Any, name: str, path: str, arguments: Sequence[Any], text_methods: Mapping[str, Callable[..., Any]]
+) -> Any:
     """
-    Call the Java method *name* of *value*.
+    Call the Java method *name* of *value*; *text_methods* are further ones of strings.
 
     Raises:
         ExpressionError: *value* has no such method, or not with these arguments.
@@ -41,7 +42,7 @@ def method(value: Any, name: str, path: str, *arguments: Any) -> Any:
     for one in (value, *arguments):
         if isinstance(one, Undefined):
             return one
-    methods = _methods(value)
+    methods = {**_methods(value), **text_methods} if isinstance(value, str) else _methods(value)
     if name not in methods:
         hint = next((f"did you mean '{other}'?" for other in similar(name, methods)), None)
         raise ExpressionError(f"{kind(value)} has no method '{name}' that expressions may call, in '{path}'", hint)
@@ -117,9 +118,6 @@ _STRING_METHODS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "charAt": _item,
         "substring": _substring,
         "replace": lambda text, old, new: replaced(text, text_of(old), text_of(new)),
-        "replaceAll": lambda text, pattern, new: replace_all(pattern, new, text),
-        "matches": lambda text, pattern: compiled(pattern).fullmatch(text) is not None,
-        "split": split,
     }
 )
 

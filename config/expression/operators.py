@@ -4,17 +4,15 @@ import functools
 import itertools
 import json
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation, localcontext
 from types import MappingProxyType
 from typing import Any
 
 from tidewaiter.config.errors import ExpressionError
-from tidewaiter.config.expression.java_regex import compiled
 from tidewaiter.config.expression.printing import plain
 from tidewaiter.config.expression.values import (
     MAX_INTEGER_BITS,
-    MAX_ITEMS,
     Undefined,
     bounded,
     collected,
@@ -27,6 +25,9 @@ from tidewaiter.config.expression.values import (
     sequence_of,
 )
 
+_NESTED = (Mapping, list, tuple, set, frozenset, range)
+_MAX_COMPARED = 250_000
+_MAX_JSON = 4 * 1024 * 1024
 _DECIMAL_DIGITS = 34  # java.math.MathContext.DECIMAL128, in which Pebble calculates with BigDecimal
 
 
@@ -60,8 +61,8 @@ def add(left: Any, right: Any) -> Any:
 def subtract(left: Any, right: Any) -> Any:
     """Subtract numbers; take an item, or all items of another list, out of a list."""
     if isinstance(left, list | tuple):
-        unwanted = right if isinstance(right, list | tuple) else [right]
-        return [item for item in left if not any(equal(item, other) for other in unwanted)]
+        unwanted = _Members(right if isinstance(right, list | tuple) else [right])
+        return [item for item in left if item not in unwanted]
     return _calculate("subtract", left, right)
 
 
@@ -106,7 +107,7 @@ def equal(left: Any, right: Any) -> bool:
 
 
 def _same(left: Any, right: Any, compared: Iterator[int]) -> bool:
-    if next(compared) > MAX_ITEMS:
+    if next(compared) > _MAX_COMPARED:
         raise ExpressionError("values are too big to compare")
     if is_number(left) and is_number(right):
         return bool(left == right)
@@ -119,6 +120,25 @@ def _same(left: Any, right: Any, compared: Iterator[int]) -> bool:
             _same(one, other, compared) for one, other in zip(left, right, strict=True)
         )
     return bool(left == right)
+
+
+class _Members:
+    """Looks up what is `equal` to one of *items*, fast for all but lists and maps."""
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._compared = itertools.count()
+        self._simple: set[tuple[bool, Any]] = set()
+        self._nested: list[Any] = []
+        for item in items:
+            if isinstance(item, _NESTED):
+                self._nested.append(item)
+            else:
+                self._simple.add((isinstance(item, bool), item))
+
+    def __contains__(self, item: Any) -> bool:
+        if isinstance(item, _NESTED):
+            return any(_same(item, other, self._compared) for other in self._nested)
+        return (isinstance(item, bool), item) in self._simple
 
 
 def unequal(left: Any, right: Any) -> bool:
@@ -155,25 +175,20 @@ def contains(container: Any, item: Any) -> bool:
     if isinstance(container, Mapping):
         return isinstance(item, Hashable) and item in container
     wanted = item if isinstance(item, list | tuple) else [item]
-    items = sequence_of(container, "what 'contains' looks into")
-    return all(any(equal(one, other) for other in items) for one in wanted)
+    members = _Members(sequence_of(container, "what 'contains' looks into"))
+    return all(one in members for one in wanted)
 
 
 def within(item: Any, container: Any) -> bool:
     """Tell whether *item* is in a list, in a text, or in a map as key or value."""
     if isinstance(container, Mapping):
-        return contains(container, item) or any(equal(item, value) for value in container.values())
+        return contains(container, item) or item in _Members(container.values())
     return contains(container, [item] if isinstance(container, list | tuple) else item)
 
 
 def not_within(item: Any, container: Any) -> bool:
     """Tell whether *item* is not `within` the container."""
     return not within(item, container)
-
-
-def matches(text: Any, pattern: Any) -> bool:
-    """Tell whether the regular expression *pattern* matches all of *text*."""
-    return text is not None and compiled(pattern).fullmatch(plain(text)) is not None
 
 
 def is_defined(value: Any) -> bool:
@@ -217,8 +232,12 @@ def is_map(value: Any) -> bool:
 
 def is_json(value: Any) -> bool:
     """Tell whether *value* is a text that can be read as JSON."""
+    if not isinstance(value, str):
+        return False
+    if len(value) > _MAX_JSON:
+        raise ExpressionError("text is too long to be read as JSON", "pass big contents as files")
     try:
-        json.loads(value if isinstance(value, str) else "")
+        json.loads(value)
     except (ValueError, RecursionError):
         return False
     return True
@@ -325,7 +344,6 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
                 contains,
                 within,
                 not_within,
-                matches,
                 is_null,
                 is_empty,
                 is_even,
@@ -336,10 +354,12 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
                 interval,
             )
         },
-        **{
-            function.__name__: function
-            for function in (truth, is_defined, present, available, wrapped, unwrapped, collected, mapped, joined)
-        },
+        **{function.__name__: function for function in (is_defined, collected, mapped, joined)},
     }
 )
 """Every operation of the grammar by name; those of the first group give an undefined operand back."""
+
+LAZY: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {function.__name__: function for function in (truth, present, available, wrapped, unwrapped)}
+)
+"""The steps of the operators that do not always evaluate both sides."""

@@ -30,6 +30,7 @@ class _Parser(Grammar):
         self._definitions: list[Step] = []
         self._defined: set[str] = set()
         self._tag_depth = 0
+        self._escaping: str | None = None
 
     def template(self) -> list[Step]:
         """Parse everything; macros come first, so that they can be called before they are defined."""
@@ -41,10 +42,11 @@ class _Parser(Grammar):
         steps: list[Step] = []
         while self._token.kind != "end":
             token = self._next()
-            if token.kind == "data":
-                steps.append(self._write("text", compiler.constant(token.value, token.start)))
+            if token.kind in {"data", "raw"}:
+                operation = "text" if token.kind == "data" else "raw"
+                steps.append(self._write(operation, compiler.constant(token.value, token.start)))
             elif token.kind == "print":
-                steps.append(self._write("show", self._expression()))
+                steps.append(self._write("show", self._escaped(self._expression())))
                 self._close("print_end")
             elif self._is(*until):
                 return steps
@@ -56,6 +58,12 @@ class _Parser(Grammar):
 
     def _write(self, operation: str, code: Code) -> Step:
         return compiler.write(compiler.stateful(operation, [code], code.offset))
+
+    def _escaped(self, code: Code) -> Code:
+        if self._escaping is None or code.safe:
+            return code
+        operands = [compiler.constant("escape", code.offset), code, compiler.constant(self._escaping, code.offset)]
+        return compiler.stateful("apply", operands, code.offset)
 
     def _close(self, kind: str) -> None:
         if self._token.kind != kind:
@@ -70,6 +78,8 @@ class _Parser(Grammar):
             "macro": self._macro,
             "filter": self._filter_tag,
             "block": self._block,
+            "cache": self._cache,
+            "autoescape": self._autoescape,
         }
         token = self._name("the name of a tag")
         if token.value not in tags:
@@ -164,6 +174,26 @@ class _Parser(Grammar):
         if self._token.kind == "name":
             self._index += 1
         self._close("tag_end")
+        return steps
+
+    def _cache(self, _tag: Token) -> list[Step]:
+        """Render the body each time: what an expression gives is never kept."""
+        self._expression()
+        steps = self._section("endcache")
+        self._end("endcache")
+        return steps
+
+    def _autoescape(self, _tag: Token) -> list[Step]:
+        outer, self._escaping = self._escaping, "html"
+        if self._token.kind == "string":
+            self._escaping = self._next().value
+        elif self._take("false"):
+            self._escaping = None
+        else:
+            self._take("true")
+        steps = self._section("endautoescape")
+        self._end("endautoescape")
+        self._escaping = outer
         return steps
 
 

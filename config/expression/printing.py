@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import Any
 from tidewaiter.config.errors import ExpressionError
 from tidewaiter.config.expression.values import MAX_ITEMS, MAX_TEXT
 
+_ORDINARY = 1024 * 1024  # characters and items
 MAX_DEPTH = 200
 """How deep lists and maps may be nested that are printed; deeper ones are hostile."""
 
@@ -34,12 +36,42 @@ def plain(value: Any) -> str:
     """Give *value* as Java's ``toString`` does: ``[a, b]``, ``{k=v}``, ``1.0``, ``true``, ``null``."""
     if isinstance(value, str):
         return value
-    return _Writer(_PLAIN).text(value)
+    return str(value) if type(value) is int else _Writer(_PLAIN).text(value)
 
 
 def to_json(value: Any) -> str:
     """Give *value* as compact JSON, floats in Java's spelling, dates as ISO-8601 strings."""
+    if _is_ordinary(value):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return _Writer(_JSON).text(value)
+
+
+def to_ion(value: Any) -> str:
+    """Give *value* as Amazon Ion text, as Kestra writes rows."""
+    return _Writer(_ION).text(value)
+
+
+def _is_ordinary(value: Any) -> bool:
+    """Tell whether the standard library, which is much faster, writes *value* in the same way and within bounds."""
+    level, left = [value], _ORDINARY
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for item in level:
+            kind = type(item)
+            if kind is str:
+                left -= len(item)
+            elif kind is dict:
+                inner.extend(item.values())
+                left -= sum(map(len, item)) if all(type(key) is str for key in item) else _ORDINARY
+            elif kind is list:
+                inner.extend(item)
+            elif kind is not int and item is not None and kind is not bool:
+                return False
+        left -= len(inner)
+        if left < 0 or not inner:
+            return left >= 0
+        level = inner
+    return False
 
 
 def java_float(number: float) -> str:
@@ -69,6 +101,25 @@ class _Style:
         self.text = text
         self.key = key
 
+    def number(self, number: float) -> str:
+        """Spell a floating-point number."""
+        return java_float(number)
+
+    def date(self, value: date) -> str:
+        """Spell a date."""
+        return self.text(iso_date(value))
+
+
+class _IonStyle(_Style):
+    def number(self, number: float) -> str:
+        if not math.isfinite(number):
+            return "nan" if math.isnan(number) else f"{'-' if number < 0 else '+'}inf"
+        text = java_float(number)
+        return text if "E" in text else text.removesuffix(".0") + "e0"
+
+    def date(self, value: date) -> str:
+        return f"{'ZonedDateTime' if isinstance(value, datetime) else 'LocalDate'}::{self.text(iso_date(value))}"
+
 
 def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
@@ -78,6 +129,17 @@ _PLAIN = _Style(separators=(", ", "="), text=str, key=lambda key: key if isinsta
 _JSON = _Style(
     separators=(",", ":"), text=_quoted, key=lambda key: _quoted(key if isinstance(key, str) else plain(key))
 )
+
+
+_SYMBOL = re.compile(r"(?!(?:null|true|false|nan)\Z)[A-Za-z_$][\w$]*", re.ASCII)
+
+
+def _symbol(name: Any) -> str:
+    text = name if isinstance(name, str) else plain(name)
+    return text if _SYMBOL.fullmatch(text) else "'" + _quoted(text)[1:-1].replace('\\"', '"').replace("'", "\\'") + "'"
+
+
+_ION = _IonStyle(separators=(",", ":"), text=_quoted, key=_symbol)
 
 
 class _Writer:
@@ -136,7 +198,7 @@ def _scalar(value: Any, style: _Style) -> str:
     if isinstance(value, int | Decimal):
         return str(value)
     if isinstance(value, float):
-        return java_float(value)
+        return style.number(value)
     if isinstance(value, date):
-        return style.text(iso_date(value))
+        return style.date(value)
     raise ExpressionError(f"cannot print a value of type {type(value).__name__}")

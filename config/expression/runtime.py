@@ -4,24 +4,20 @@ import builtins
 import functools
 import keyword
 import re
-import time
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
 from tidewaiter.config.errors import ExpressionError, TidewaiterError
+from tidewaiter.config.expression.budget import Budget
 from tidewaiter.config.expression.members import attribute, method
-from tidewaiter.config.expression.operators import OPERATIONS
+from tidewaiter.config.expression.operators import LAZY
 from tidewaiter.config.expression.printing import printed
 from tidewaiter.config.expression.values import Undefined, defined, elements, kind
 
-MAX_CALLS = 12
-"""How deep macros and ``render()`` may call each other."""
-
 SEVERAL: Final = object()
-
-_LOOP_HINT = "work on long lists with jq() or in a script"
 
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -34,48 +30,24 @@ class Scope:
     *variables* are plain data: maps, lists, strings, numbers, booleans, null, dates. *functions* are the host's own,
     such as ``secret`` and ``read``. A function gets the arguments of the expression, named ones in snake case
     (``errorOnMissing`` as ``error_on_missing``), and gives plain data back.
+
+    With *recursive* what an expression gives is rendered again until it no longer changes, as Kestra did before 0.14.
+    Then data is code: never set it for flows that were not written for it.
     """
 
     variables: Mapping[str, Any]
     functions: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    recursive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one rendering may spend: characters of output, and rounds of all its loops together and seconds for them."""
+class Library:
+    """What templates may call by name; *text_methods* are the methods of strings that work by regular expressions."""
 
-    output: int = 16 * 1024 * 1024
-    rounds: int = 100_000
-    seconds: float = 10.0
-
-
-@dataclass(slots=True)
-class Budget:
-    """What a rendering and those nested in it have left."""
-
-    output: int
-    rounds: int
-    deadline: float
-    calls: int = MAX_CALLS
-
-    @classmethod
-    def of(cls, limits: Limits) -> "Budget":
-        """Start to spend *limits*."""
-        return cls(limits.output, limits.rounds, time.monotonic() + limits.seconds)
-
-    def spend_output(self, characters: int) -> None:
-        """Take *characters* off, or fail."""
-        self.output -= characters
-        if self.output < 0:
-            raise ExpressionError("output is too long", "pass big contents as files, not through expressions")
-
-    def spend_round(self) -> None:
-        """Take one round of a loop off, or fail."""
-        self.rounds -= 1
-        if self.rounds < 0:
-            raise ExpressionError("too many rounds of loops", _LOOP_HINT)
-        if time.monotonic() > self.deadline:
-            raise ExpressionError("loops take too long", _LOOP_HINT)
+    filters: Mapping[str, Callable[..., Any]]
+    functions: Mapping[str, Callable[..., Any]]
+    operations: Mapping[str, Callable[..., Any]]
+    text_methods: Mapping[str, Callable[..., Any]]
 
 
 class Run:
@@ -86,22 +58,16 @@ class Run:
     makes a new one in the innermost scope.
     """
 
-    def __init__(
-        self,
-        scope: Scope,
-        filters: Mapping[str, Callable[..., Any]],
-        functions: Mapping[str, Callable[..., Any]],
-        budget: Budget,
-    ) -> None:
+    def __init__(self, scope: Scope, library: Library, budget: Budget) -> None:
         self.scope = scope
         self.budget = budget
         self.only: Any = ""
         self._wrote = False
         self._macros: dict[str, tuple[Callable[[], str], Sequence[str]]] = {}
-        self._filters = filters
-        self._functions = functions
+        self._library = library
         self._scopes: list[dict[str, Any]] = [{}]
         self._outer: Mapping[str, Any] = scope.variables
+        self._kept: dict[str, str] = {}
 
     def text(self, data: str) -> str:
         """Write the literal text *data*."""
@@ -109,6 +75,21 @@ class Run:
         self.only = SEVERAL if self._wrote else data
         self._wrote = True
         return data
+
+    def raw(self, data: str) -> str:
+        """Write the text *data* of a ``raw`` tag, which is kept from being rendered again."""
+        if not self.scope.recursive:
+            return self.text(data)
+        mark = f"\0{secrets.token_hex(8)}\0"
+        self._kept[mark] = data
+        return self.text(mark)
+
+    def restored(self, value: Any) -> Any:
+        """Give *value* with the texts of ``raw`` tags where they were kept back."""
+        if isinstance(value, str):
+            for mark, data in self._kept.items():
+                value = value.replace(mark, data)
+        return value
 
     def show(self, value: Any) -> str:
         """Write *value* as a template prints it."""
@@ -159,28 +140,42 @@ class Run:
 
     def call(self, name: str, /, *arguments: Any, **named: Any) -> Any:
         """Call a function of the language or of the host; an undefined argument is given back instead."""
-        function = self.scope.functions.get(name) or self._functions.get(name)
+        function = self.scope.functions.get(name) or self._library.functions.get(name)
         if function is None:
             raise ExpressionError(f"function '{name}' is not available here")
         return self._applied(f"function '{name}'", function, arguments, named)
 
     def call_with_run(self, name: str, /, *arguments: Any, **named: Any) -> Any:
         """Call a function of the language that works on the rendering itself."""
-        return self._applied(f"function '{name}'", functools.partial(self._functions[name], self), arguments, named)
+        return self._applied(
+            f"function '{name}'", functools.partial(self._library.functions[name], self), arguments, named
+        )
+
+    def operate(self, name: str, /, *operands: Any) -> Any:
+        """Carry out an operator, a test or the building of a literal."""
+        self.budget.spend_time()
+        return self.budget.spend_built(self._library.operations[name](*operands))
+
+    def method(self, value: Any, name: str, path: str, /, *arguments: Any) -> Any:
+        """Call a Java method of *value*."""
+        self.budget.spend_time()
+        return self.budget.spend_built(method(value, name, path, arguments, self._library.text_methods))
 
     def apply(self, name: str, /, *arguments: Any, **named: Any) -> Any:
         """Apply a filter; an undefined operand is given back instead, except by ``default``."""
         if name == "default" and isinstance(arguments[0], Undefined):
             arguments = (None, *arguments[1:])
-        return self._applied(f"filter '{name}'", self._filters[name], arguments, named)
+        return self._applied(f"filter '{name}'", self._library.filters[name], arguments, named)
 
-    @staticmethod
-    def _applied(what: str, function: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    def _applied(
+        self, what: str, function: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]
+    ) -> Any:
+        self.budget.spend_time()
         for argument in (*arguments, *named.values()):
             if type(argument) is Undefined:
                 return argument
         try:
-            return function(*arguments, **{parameter(key): value for key, value in named.items()})
+            given = function(*arguments, **{parameter(key): value for key, value in named.items()})
         except ExpressionError as error:
             raise type(error)(f"{what}: {error.message}", error.hint) from error
         except TidewaiterError as error:
@@ -188,6 +183,7 @@ class Run:
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             subject = f" on {kind(arguments[0])}" if arguments else ""
             raise ExpressionError(f"{what} failed{subject}: {error}") from error
+        return self.budget.spend_built(given)
 
     def define(self, name: str, body: Callable[[], str], *parameters: str) -> None:
         """Make the macro *name* known."""
@@ -201,7 +197,7 @@ class Run:
         }
         caller, self._scopes = (self._scopes, self._wrote, self.only), [bound]
         try:
-            with self.nested():
+            with self.budget.nested():
                 return body()
         finally:
             self._scopes, self._wrote, self.only = caller
@@ -212,24 +208,9 @@ class Run:
 
     def inner(self) -> "Run":
         """Start a rendering that sees the variables of this one and spends from the same budget."""
-        return Run(Scope(self.variables(), self.scope.functions), self._filters, self._functions, self.budget)
-
-    def nested(self) -> "_Nested":
-        """Take one level off the depth of calls for the time of a ``with`` block."""
-        return _Nested(self.budget)
-
-
-class _Nested:
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
-
-    def __enter__(self) -> None:
-        if not self._budget.calls:
-            raise ExpressionError("macros or render() call each other too deeply")
-        self._budget.calls -= 1
-
-    def __exit__(self, *_: object) -> None:
-        self._budget.calls += 1
+        run = Run(Scope(self.variables(), self.scope.functions, self.scope.recursive), self._library, self.budget)
+        run._kept = self._kept
+        return run
 
 
 @functools.lru_cache(maxsize=256)
@@ -247,14 +228,14 @@ def filtered_block(text: str, run: Run, name: str, /, *arguments: Any, **named: 
 
 TABLE: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
-        **OPERATIONS,
+        **LAZY,
         "attribute": attribute,
-        "method": method,
         "filtered_block": filtered_block,
         **{
             name: getattr(Run, name)
             for name in (
                 "text",
+                "raw",
                 "show",
                 "variable",
                 "assign",
@@ -262,6 +243,8 @@ TABLE: Mapping[str, Callable[..., Any]] = MappingProxyType(
                 "call",
                 "call_with_run",
                 "apply",
+                "operate",
+                "method",
                 "define",
                 "macro",
                 "default_argument",

@@ -18,7 +18,7 @@ from typing import Any, NoReturn, TypeVar
 from tidewaiter.config.errors import ExpressionError
 
 MAX_INTEGER_BITS = 1024
-MAX_TEXT = 32 * 1024 * 1024
+MAX_TEXT = 16 * 1024 * 1024
 """Characters of the longest text an expression may build."""
 
 MAX_ITEMS = 1_000_000

@@ -129,7 +129,7 @@ def _add_lint(verbs: Any) -> None:
         (
             "Look at flow files of Kestra 0.13 to 2.0, folders walked, and say what does not run here, what is "
             "outdated, what has no effect, and what is a trap, as file:line:column: severity code message with a "
-            "remedy. Runs nothing. Exits with 2 for an error, 1 for a warning, 0 for neither. docs/lint.md tells "
+            "remedy. Runs nothing. Exits with 2 for an error, 1 for a warning, 0 for neither. The reference tells "
             "each code."
         ),
     )

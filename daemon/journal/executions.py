@@ -217,14 +217,14 @@ class Executions:
 
         await self._database.write(work)
 
-    async def expired(self, states: tuple[ExecutionState, ExecutionState], before: str, limit: int) -> list[Execution]:
+    async def expired(self, states: Sequence[ExecutionState], before: str, limit: int) -> list[Execution]:
         """
         Executions in one of *states* that ended before that moment, oldest first. Not those whose objects still wait
         for their action or are used by a later replay.
         """
-        state, other = states
+        names = json.dumps([state.value for state in states])
         rows = await self._database.read(
-            lambda tx: tx.all("expired_executions", before=before, state=state, other_state=other, limit=limit)
+            lambda tx: tx.all("expired_executions", before=before, states=names, limit=limit)
         )
         return [_execution(row) for row in rows]
 

@@ -114,10 +114,32 @@ def test_manual_run_has_no_trigger(expressions: Expressions) -> None:
         ("a\n{{ 1 + }}", "at line 2, column 8", None),
         ("{{ 'open }}", "string is not closed", None),
         ("{% if x %}", "'{% endif %}' expected", None),
-        ("{{ 'x' | abbreviate(wrong=1) }}", "filter 'abbreviate': ", None),
-        ("{{ 'x' | abbreviate(1, length=2) }}", "filter 'abbreviate': ", None),
+        ("{{ 'x' | abbreviate(wrong=1) }}", "filter 'abbreviate': missing a required argument", "it takes length"),
+        ("{{ 'x' | abbreviate(1, length=2) }}", "filter 'abbreviate': multiple values for argument", "it takes length"),
+        (
+            "{{ 'x' | date(zone='UTC') }}",
+            "unknown argument 'zone'",
+            "it takes format, existingFormat, timeZone, locale",
+        ),
+        ("{{ uuid(1) }}", "function 'uuid': too many positional arguments", "it takes no arguments"),
+        (
+            "{{ 1 | jq('.[') }}",
+            "jq program '.[' failed: it is not complete in '{{ 1 | jq('.[') }}' at line 1, column 11",
+            None,
+        ),
+        ("{{ 1 | jq('def f: f; g') }}", "jq program 'def f: f; g' failed: g/0 is not defined", None),
+        (
+            "{{ http('x') }}",
+            "function 'http' is not available here in",
+            "make the request in a task of type io.kestra.plugin.core.http.Request",
+        ),
+        (
+            "{{ encrypt('k', 'x') }}",
+            "function 'encrypt' is not available here",
+            "keep what is confidential in a secret, and read it with secret()",
+        ),
         ("{{ f(a=1, a=2) }}", "argument 'a' is given twice", None),
-        ("{{ fromJson() }}", "function 'fromJson': missing a required argument: 'json'", None),
+        ("{{ fromJson() }}", "function 'fromJson': missing a required argument: 'json'", "it takes json"),
     ],
 )
 def test_check_finds_mistakes(expressions: Expressions, source: str, message: str, hint: str | None) -> None:

@@ -78,6 +78,8 @@ def table(rows: str) -> list[Any]:
         'order-77' | regexReplace('(\d)', '[$1]') -> "order-[7][7]"
         'order-77' | regexExtract('order-(\d+)', group=1) -> "77"
         'order' | regexExtract('\d') -> None
+        'a1b2' | replace({'[a-z](\d)': '$1'}, regexp=true) -> "12"
+        'x-y' | replace({'\p{Alpha}': 'z', '[\p{Punct}]': '.'}, regexp=true) -> "z.z"
         null | upper -> None
     """),
 )
@@ -128,6 +130,11 @@ def test_text(expressions: Expressions, source: str, expected: Any) -> None:
         0.5 | numberFormat('#%') -> "50%"
         -3 | numberFormat('000') -> "-003"
         1234567.891 | numberFormat -> "1,234,567.891"
+        -1234.5 | numberFormat("#,##0.00 '#';(#)") -> "(1,234.50)"
+        12 | numberFormat("'no. '0") -> "no. 12"
+        [1, true, '1', 1.0, 1] | distinct -> [1, True, "1", 1.0]
+        [1, '1', null] contains [null, 1] -> True
+        [[1], {'a': 1}, 2] - [{'a': 1}] -> [[1], 2]
     """),
 )
 def test_lists_and_numbers(expressions: Expressions, source: str, expected: Any) -> None:
@@ -164,6 +171,29 @@ def test_lists_and_numbers(expressions: Expressions, source: str, expected: Any)
         ksuid() | length -> 27
         nanoId(5, 'x') -> "xxxxx"
         randomInt(3, 3) -> 3
+        id() | length > 18 -> True
+        randomPort() > 49151 -> True
+        map | yaml -> "a: 1\nb:\n  c:\n  - 2\n"
+        ['on', '12', '', 'a: b', 'x\ny', 'é', 10000000.0, decimal, moment, null] | yaml | length > 0 -> True
+        words | yaml -> "The tide  waits\n"
+        yaml('a: [1, on, 0x1F]').a -> [1, "on", 31]
+        yaml('&x [1]') -> [1]
+        yaml(null) -> None
+        yaml(map | yaml) == map -> True
+        map | toIon -> '{a:1,b:{c:[2]}}'
+        {'a b': 1.5, 'null': decimal} | toIon -> "{'a b':1.5e0,'null':1.50}"
+        moment | toIon -> 'ZonedDateTime::"2024-05-06T07:08:09Z"'
+        fromIon("[Row::x, 'y z', null.int] 2") -> ["x", "y z", None]
+        fromIon("{b: 1_000, c: 1.5e0, d: 0x1F}") -> {"b": 1000, "c": 1.5, "d": 31}
+        fromIon("1 2 // end", allRows=true) -> [1, 2]
+        fromIon("[2024-05-06T07:08:09.123Z, {{ aGk= }}, (a 1)]") -> ["2024-05-06T07:08:09.123Z", "aGk=", ["a", 1]]
+        fromIon(map | toIon) == map -> True
+        fromIon('') -> None
+        words | jsonEncode -> '"The tide  waits"'
+        jsonDecode('[1]') -> [1]
+        '<a href="x">' | escape -> "&lt;a href=&quot;x&quot;&gt;"
+        'a b' | escape('url_param') -> "a+b"
+        7 | escape -> 7
         printContext().map.a -> 1
         _context.map.a -> 1
     """),
@@ -236,6 +266,15 @@ def test_printed_json_is_json(expressions: Expressions) -> None:
         ("randomInt('1', 2)", "bounds must be integers, got a string"),
         ("max()", "at least one value is needed"),
         ("nanoId(0)", "length must be from 1 to 1000"),
+        ("yaml('a: [')", "function 'yaml': not valid YAML"),
+        ("yaml('a: 1\na: 2')", "duplicate key 'a'"),
+        ("fromIon('{a:')", "function 'fromIon': not Ion text: unexpected '' in line 1 of it"),
+        ("'x' | escape('smile')", "strategy must be one of html, html_attr, url_param, json"),
+        ("'x' | regexMatch('\\p{IsGreek}')", "has the class '\\p{IsGreek}', which is not supported"),
+        ("'x' | jq('.')", "jq reads a string as JSON, and this one is none"),
+        ("1 | jq('.a')", "jq program '.a' failed: Cannot index number with"),
+        ("'2024-05-06' | date('d', locale='tlh')", "dates cannot be written in the locale 'tlh'"),
+        ("'6' | date(existingFormat='[d')", "a bracket without its other half"),
     ],
 )
 def test_operands_that_do_not_fit(expressions: Expressions, source: str, message: str) -> None:
@@ -243,3 +282,54 @@ def test_operands_that_do_not_fit(expressions: Expressions, source: str, message
     with pytest.raises(ExpressionError) as caught:
         expressions.render("{{ " + source + " }}", SCOPE)
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    table(r"""
+        moment | date('EEEE d MMMM yyyy', locale='fr') -> "lundi 6 mai 2024"
+        moment | date('EEE d MMM', locale='de-DE') -> "Mo. 6 Mai"
+        day | date("EEEE d 'de' MMMM", locale='es') -> "lunes 6 de mayo"
+        '6 maggio 2024' | date('yyyy-MM-dd', existingFormat='d MMMM yyyy', locale='it') -> "2024-05-06"
+        moment | date('EEE, MMM d', locale='en_GB') -> "Mon, May 6"
+        moment | date('MMMMM e c F W N A') -> "M 1 1 1 2 25689000000000 25689000"
+        moment | date('HH:mm XXX VV', timeZone='Europe/Paris') -> "09:08 +02:00 Europe/Paris"
+        '930' | date('HH:mm', existingFormat='Hmm') -> "09:30"
+        '2024' | date('yyyy-MM-dd', existingFormat='yyyy[-MM[-dd]]') -> "2024-01-01"
+        '2024-07' | date('yyyy-MM-dd', existingFormat='yyyy[-MM[-dd]]') -> "2024-07-01"
+    """),
+)
+def test_dates_by_language_and_pattern(expressions: Expressions, source: str, expected: Any) -> None:
+    """Java's letters, with the names of a locale, to write and to read."""
+    assert expressions.evaluate("{{ " + source + " }}", SCOPE) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{% autoescape %}{{ x }}{{ x | raw }}{{ '<' }}{{ '<' ~ x }}{% endautoescape %}{{ x }}", "&lt;<<&lt;&lt;<"),
+        ("{% autoescape false %}{{ x }}{% endautoescape %}", "<"),
+        (
+            "{% autoescape 'url_param' %}{% autoescape false %}{{ x }}{% endautoescape %}{{ x }}{% endautoescape %}",
+            "<%3C",
+        ),
+        ("{% cache 'name' %}{{ x }}{% endcache %}", "<"),
+    ],
+)
+def test_escaping_tags(expressions: Expressions, source: str, expected: str) -> None:
+    """Inside autoescape what is printed is escaped, unless it is a literal, raw, or escaped already."""
+    assert expressions.render(source, Scope({"x": "<"})) == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"taskrun": {"value": "a"}}, "1"),
+        ({"taskrun": {"value": "b"}, "parents": [{"taskrun": {"value": "y"}}, {"taskrun": {"value": "x"}}]}, "2"),
+    ],
+)
+def test_current_each_output(expressions: Expressions, variables: dict[str, Any], expected: str) -> None:
+    """The outputs of a looped task are walked by the values of the loops, the outermost first."""
+    outputs = {"a": {"v": 1}, "x": {"y": {"b": {"v": 2}}}}
+    scope = Scope({"outputs": outputs, **variables})
+    assert expressions.render("{{ currentEachOutput(outputs).v }}", scope) == expected

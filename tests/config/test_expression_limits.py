@@ -1,11 +1,8 @@
 """What hostile templates and data cannot do: run on, eat memory, reach Python, or end in another exception."""
 
-import contextlib
 import time
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 from tidewaiter.config.errors import ExpressionError
 from tidewaiter.config.expression import Expressions, Scope
@@ -28,9 +25,15 @@ SCOPE = Scope(
 )
 
 
-def words(text: str) -> list[str]:
-    """Everything between blanks."""
-    return text.split()
+HOSTILE = Scope(
+    {
+        **SCOPE.variables,
+        "nested": "[" * 100_000,
+        "long": "a" * 5000,
+        "many": list(range(200_000)),
+        "maps": [{"a": {"b": [number]}} for number in range(20_000)],
+    }
+)
 
 
 def lines(text: str) -> list[str]:
@@ -76,14 +79,45 @@ def expressions() -> Expressions:
         "{% set s = [x] %}{% for i in 1..60 %}{% set s = [s, s] %}{% endfor %}{{ s | flatten }}",
         "{% set s = x %}{% set t = x %}{% for i in 1..60 %}{% set s=[s, s] %}{% set t=[t, t] %}{% endfor %}{{ s==t }}",
         "{% set s = [x] %}{% for i in 1..60 %}{% set s = [s, s] %}{% endfor %}{{ render(s) }}",
+        "{{ range(0, 10**12) }}",
+        "{{ range(0, 1000000000000) }}",
+        "{{ [" + "1..100000, " * 2000 + "1] }}",
+        "{{ x | jq('def f: f; f') }}",
+        "{{ 1 | jq('def f: [f]; f') }}",
+        "{{ 1 | jq('[range(1e9)]') }}",
+        "{{ 1 | jq('[recurse(.)]') }}",
+        "{{ 1 | jq('" + "tojson | " * 60 + ".') }}",
+        "{{ [1] | jq('" + "map(. + .) | " * 60 + ".') }}" + "{{ 1 | jq('[repeat(1)]') }}",
+        "{{ 1 | jq('" + "[" * 5000 + "]" * 5000 + "') }}",
+        "{{ long matches '(a+)+b' }}",
+        "{{ long | regexMatch('a*a*a*b') }}",
+        "{{ long | replace({'(a|aa)+$': ''}, regexp=true) ~ (long | replace({'(a|aa)+b': ''}, regexp=true)) }}",
+        "{{ long.matches('(a|a)*b') }}",
+        "{{ '(' | regexMatch('" + "(" * 5000 + "') }}",
+        "{{ 1.5 | numberFormat('0." + "0" * 100_000 + "') }}",
+        "{{ '2024-01-01' | date('" + "yyyy" * 100_000 + "') }}",
+        "{{ '1' | date('y', existingFormat='" + "[y" * 60 + "') }}",
+        "{{ '1111111111111111111111111' | date('y', existingFormat='" + "[y]" * 60 + "') }}",
+        "{{ 9223372036854775807 * 9223372036854775807 * big * big * big * big * big * big }}",
+        "{{ [many, many] == [many, many] }}",
+        "{{ maps contains maps }}",
+        "{{ many | yaml }}",
+        "{{ yaml(nested) }}",
+        "{{ fromIon(nested) }}",
+        "{{ nested | jq('.') }}",
+        "{% for i in 1..99999 %}{% for j in many %}{% endfor %}{% endfor %}",
+        "{% for i in 1..999 %}{% set s = many | reverse %}{% endfor %}",
+        "{% macro m(n) %}{% for i in 1..9 %}{{ n < 11 ? m(n + 1) : '' }}{% endfor %}{% endmacro %}{{ m(0) }}",
+        "{% raw %}a{% endraw %}" * 40_000,
     ],
 )
 def test_excess_is_an_error_soon(expressions: Expressions, source: str) -> None:
-    """Time and memory are bounded: each of these fails, and within a few seconds."""
-    started = time.monotonic()
+    """Time and memory are bounded: each of these fails within two seconds, or what a busy machine makes of them."""
+    started = time.thread_time(), time.monotonic()
     with pytest.raises(ExpressionError):
-        expressions.render(source, Scope({**SCOPE.variables, "nested": "[" * 100_000}))
-    assert time.monotonic() - started < 20
+        expressions.render(source, HOSTILE)
+    assert time.thread_time() - started[0] < 2
+    assert time.monotonic() - started[1] < 10
 
 
 @pytest.mark.parametrize(
@@ -172,73 +206,3 @@ def test_environment_does_not_leak_through_jq(
     """The daemon's environment is empty to jq."""
     monkeypatch.setenv("TIDEWAITER_CANARY", "secret")
     assert expressions.render(source, SCOPE) == "[{}]"
-
-
-WORDS = words(r"""
-    {{ }} {% %} {# #} - x n map list deep big none missing . a [ ] ( ) { } : , | ~ + * / % ? ?? ??? == < >= ..
-    ' " #{ \ 1
-    2.5 0 'a' not and or is in contains matches defined empty if endif for endfor set = macro endmacro filter endfilter
-    raw endraw block endblock loop first upper jq '.' date 'yyyy' dateAdd 'DAYS' number numberFormat split slice replace
-    regexp render range fromJson printContext sort join default chunk flatten timestamp substring toString é
-""")
-FRAGMENTS = st.sampled_from([*WORDS, "\0", "\n", "\ud800"])
-EXPRESSIONS = Expressions()
-
-
-def attempt(source: str) -> None:
-    """Render and evaluate; nothing but an `ExpressionError` may come out."""
-    for act in (EXPRESSIONS.render, EXPRESSIONS.evaluate):
-        with contextlib.suppress(ExpressionError):
-            act(source, SCOPE)
-
-
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(FRAGMENTS, max_size=25).map(" ".join))
-@example("{{ list | sort }}")
-@example("{{ map contains [] }}")
-@example("{{ big / 2.5 }}")
-def test_any_tokens(source: str) -> None:
-    """Tokens in any order render or fail as an expression error."""
-    attempt(source)
-
-
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(FRAGMENTS, max_size=12).map(lambda words: "{{ " + " ".join(words) + " }}"))
-def test_any_expression(source: str) -> None:
-    """The same, in an expression."""
-    attempt(source)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.text(max_size=60))
-def test_any_text(source: str) -> None:
-    """Any text at all."""
-    attempt(source)
-    attempt("{{" + source + "}}")
-
-
-OPERANDS = words("""
-    none x n 2.5 list map deep big '' '.' '(' -1 true [] {} '2024-02-30' 'NaN' 0.0 [none] 'DAYS' 99999999999 [[1],{}]
-""")
-VALUES = st.sampled_from([*OPERANDS, "'\ud800'"])
-CALLABLE = sorted({*EXPRESSIONS._names.filters, *EXPRESSIONS._names.functions})
-
-
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.sampled_from(CALLABLE), st.lists(VALUES, max_size=4))
-def test_any_operands(name: str, operands: list[str]) -> None:
-    """Every filter and function takes any values, or fails as an expression error."""
-    subject, *arguments = operands or ["none"]
-    attempt(f"{{{{ {subject} | {name}({', '.join(arguments)}) }}}}")
-    attempt(f"{{{{ {name}({', '.join(operands)}) }}}}")
-
-
-OPERATORS = st.sampled_from([*words("+ - * / % ~ == != < >= .. contains in matches and or ?? ???"), "not in"])
-
-
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(VALUES, OPERATORS, VALUES)
-def test_any_operator(left: str, operator: str, right: str) -> None:
-    """Every operator takes any values, or fails as an expression error."""
-    attempt(f"{{{{ {left} {operator} {right} }}}}")
-    attempt(f"{{{{ ({left})[{right}] }}}}")

@@ -438,3 +438,11 @@ class TestAround:
         """tasks.<id>.state."""
         ended = await workshop.do(body(broken("a", allowFailure=True), say("b", "{{ tasks.a.state }}")))
         assert await value(workshop, ended, "b") == "WARNING"
+
+
+async def test_a_file_made_in_a_loop_can_be_read(workshop: Workshop) -> None:
+    """Its URI has nothing of the loop's brackets."""
+    write = task("storage.Write", "w", content="{{ taskrun.value }}!")
+    loop = task("flow.ForEach", "each", values=["v"], tasks=[write])
+    ended = await workshop.do(body(loop, say("s", "{{ read(outputs.w.v.uri) }}")))
+    assert await value(workshop, ended, "s") == "v!"

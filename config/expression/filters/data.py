@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import html
 import urllib.parse
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -12,8 +13,11 @@ from typing import Any
 
 from tidewaiter.config.errors import ExpressionError
 from tidewaiter.config.expression.filters.text import of_text
-from tidewaiter.config.expression.printing import printed, to_json
+from tidewaiter.config.expression.printing import printed, to_ion, to_json
+from tidewaiter.config.expression.values import is_number
+from tidewaiter.config.expression.yaml_text import to_yaml
 
+_MAX_URL = 1024 * 1024
 _JAVA_CLASSES = (
     (bool, "java.lang.Boolean"),
     (str, "java.lang.String"),
@@ -33,6 +37,26 @@ def json(subject: Any) -> str:
 def string(subject: Any) -> str | None:
     """Give *subject* as the text a template prints."""
     return None if subject is None else printed(subject)
+
+
+def escape(subject: Any, strategy: Any = "html") -> Any:
+    """
+    Replace the characters that mean something in HTML (``html``, ``html_attr``), a URL (``url_param``) or a JSON
+    string (``json``). A number or null needs none.
+
+    Raises:
+        ExpressionError: there is no such *strategy*.
+    """
+    if subject is None or is_number(subject):
+        return subject
+    if strategy not in _ESCAPES:
+        raise ExpressionError(f"strategy must be one of {', '.join(_ESCAPES)}, got {strategy!r}")
+    return _ESCAPES[strategy](printed(subject))
+
+
+def raw(subject: Any) -> Any:
+    """Give *subject* as it is; inside ``autoescape`` it is not escaped."""
+    return subject
 
 
 def class_name(subject: Any) -> str | None:
@@ -62,12 +86,16 @@ def base64decode(subject: str) -> str:
 @of_text
 def urlencode(subject: str) -> str:
     """Encode *subject* for a query string, a space as ``+``."""
+    if len(subject) > _MAX_URL:
+        raise ExpressionError("text is too long for a URL")
     return urllib.parse.quote_plus(subject, safe="*", errors="replace").replace("~", "%7E")
 
 
 @of_text
 def urldecode(subject: str) -> str:
     """Decode a part of a query string."""
+    if len(subject) > _MAX_URL:
+        raise ExpressionError("text is too long for a URL")
     return urllib.parse.unquote_plus(subject)
 
 
@@ -87,10 +115,23 @@ def _integer_class(value: int) -> str:
     return "java.lang.Long" if bits < 64 else "java.math.BigInteger"
 
 
+def _html(text: str) -> str:
+    return html.escape(text).replace("&#x27;", "&#39;")
+
+
+_ESCAPES: Mapping[str, Callable[[str], str]] = MappingProxyType(
+    {"html": _html, "html_attr": _html, "url_param": urlencode, "json": lambda text: to_json(text)[1:-1]}
+)
+
 FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
         "json": json,
         "toJson": json,
+        "jsonEncode": json,  # what toJson was called for a short time
+        "toIon": to_ion,
+        "yaml": to_yaml,
+        "escape": escape,
+        "raw": raw,
         "string": string,
         "className": class_name,
         "base64encode": base64encode,

@@ -9,7 +9,16 @@ from typing import Any
 from tidewaiter.config.errors import ExpressionError
 from tidewaiter.config.expression.operators import equal, greater, is_empty
 from tidewaiter.config.expression.printing import plain, to_json
-from tidewaiter.config.expression.values import MAX_ITEMS, MAX_TEXT, bounded, kind, sequence_of, text_of, whole
+from tidewaiter.config.expression.values import (
+    MAX_ITEMS,
+    MAX_TEXT,
+    bounded,
+    is_number,
+    kind,
+    sequence_of,
+    text_of,
+    whole,
+)
 
 _MAX_FLATTEN = 50
 
@@ -33,12 +42,12 @@ def join(subject: Any, separator: Any = "") -> str | None:
     """Put the texts of the items one after the other with *separator* between them."""
     if subject is None:
         return None
-    mark, texts = (
-        text_of(separator, "separator"),
-        ["" if item is None else plain(item) for item in sequence_of(subject)],
-    )
-    if sum(map(len, texts)) + len(mark) * len(texts) > MAX_TEXT:
-        raise ExpressionError("text is too long after joining", "pass big contents as files")
+    mark, texts, left = text_of(separator, "separator"), [], MAX_TEXT
+    for item in sequence_of(subject):
+        texts.append("" if item is None else plain(item))
+        left -= len(texts[-1]) + len(mark)
+        if left < 0:
+            raise ExpressionError("text is too long after joining", "pass big contents as files")
     return mark.join(texts)
 
 
@@ -49,12 +58,12 @@ def length(subject: Any) -> int:
 
 def sort(subject: Any) -> list[Any] | None:
     """Sort a list of numbers or of strings, the least first."""
-    return None if subject is None else sorted(sequence_of(subject), key=functools.cmp_to_key(_compare))
+    return None if subject is None else _sorted(sequence_of(subject), reverse=False)
 
 
 def rsort(subject: Any) -> list[Any] | None:
     """Sort a list of numbers or of strings, the greatest first."""
-    return None if subject is None else sorted(sequence_of(subject), key=functools.cmp_to_key(_compare), reverse=True)
+    return None if subject is None else _sorted(sequence_of(subject), reverse=True)
 
 
 def reverse(subject: Any) -> Any:
@@ -104,9 +113,10 @@ def distinct(subject: Any) -> Any:
     """Leave out the items of a list that are equal to an earlier one; null becomes the text ``null``, as in Kestra."""
     if subject is None:
         return "null"
-    seen: dict[str, Any] = {}
+    seen: dict[tuple[type, Any], Any] = {}
     for item in sequence_of(subject):
-        seen.setdefault(to_json(item), item)
+        plain_key = isinstance(item, str | int)
+        seen.setdefault((type(item), item if plain_key else to_json(item)), item)
     return list(seen.values())
 
 
@@ -134,6 +144,12 @@ def _items(subject: Any) -> Any:
 
 def _only_list(value: Any) -> list[Any]:
     return sequence_of(value, "what is merged")
+
+
+def _sorted(items: list[Any], *, reverse: bool) -> list[Any]:
+    if all(isinstance(item, str) for item in items) or all(is_number(item) for item in items):
+        return sorted(items, reverse=reverse)
+    return sorted(items, key=functools.cmp_to_key(_compare), reverse=reverse)
 
 
 def _compare(left: Any, right: Any) -> int:

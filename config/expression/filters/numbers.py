@@ -9,9 +9,12 @@ from typing import Any
 from tidewaiter.config.errors import ExpressionError
 from tidewaiter.config.expression.values import is_number, kind, text_of
 
-_PATTERN = re.compile(r"(?P<prefix>[^#0,.]*)(?P<whole>[#0,]*)(?:\.(?P<fraction>0*#*))?(?P<suffix>[^#0,.]*)")
+_PATTERN = re.compile(
+    r"(?P<prefix>(?:'[^']*'|[^#0,.'])*+)(?P<whole>[#0,]*)(?:\.(?P<fraction>0*#*))?(?P<suffix>(?:'[^']*'|[^#0,.'])*+)"
+)
 _INTEGER = re.compile(r"[-+]?\d{1,400}")
 _MAX_DIGITS = 400
+_MAX_PATTERN = 200
 
 
 def absolute(subject: Any) -> Any:
@@ -48,17 +51,21 @@ def number_format(subject: Any, format_: Any = None) -> str | None:
         return None
     if not is_number(subject):
         raise ExpressionError(f"works on a number, got {kind(subject)}")
-    match = _PATTERN.fullmatch(text_of("#,##0.###" if format_ is None else format_, "format").split(";")[0])
+    given = text_of("#,##0.###" if format_ is None else format_, "format")
+    if len(given) > _MAX_PATTERN:
+        raise ExpressionError("number format is too long")
+    pattern, _, negative = given.partition(";")
+    match, below = _PATTERN.fullmatch(pattern), _PATTERN.fullmatch(negative) if negative else None
     if match is None or not (match["whole"] or match["fraction"]):
         raise ExpressionError(f"'{format_}' is not a number format")
     try:
         with localcontext(prec=_MAX_DIGITS):
-            return _formatted(Decimal(str(subject)), match)
+            return _formatted(Decimal(str(subject)), match, below)
     except InvalidOperation as error:
         raise ExpressionError(f"cannot write {subject} by a pattern") from error
 
 
-def _formatted(value: Decimal, pattern: re.Match[str]) -> str:
+def _formatted(value: Decimal, pattern: re.Match[str], negative: re.Match[str] | None) -> str:
     fraction = pattern["fraction"] or ""
     if "%" in pattern["prefix"] + pattern["suffix"]:
         value *= 100
@@ -68,7 +75,14 @@ def _formatted(value: Decimal, pattern: re.Match[str]) -> str:
     minimum = pattern["whole"].count("0")
     whole = whole.lstrip("0").rjust(minimum, "0") or ("" if decimals else "0")
     text = _grouped(whole, pattern["whole"]) + ("." if decimals else "") + decimals
-    return ("-" if rounded < 0 else "") + pattern["prefix"] + text + pattern["suffix"]
+    around = negative if negative and rounded < 0 else pattern
+    sign = "-" if rounded < 0 and not negative else ""
+    return sign + _literal(around["prefix"]) + text + _literal(around["suffix"])
+
+
+def _literal(affix: str) -> str:
+    """Take the quotes off; two of them stand for one."""
+    return affix.replace("''", "\0").replace("'", "").replace("\0", "'")
 
 
 def _grouped(digits: str, pattern: str) -> str:

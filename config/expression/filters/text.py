@@ -9,12 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 from tidewaiter.config.errors import ExpressionError
-from tidewaiter.config.expression import java_regex
-from tidewaiter.config.expression.java_regex import compiled, replace_all
 from tidewaiter.config.expression.printing import plain
 from tidewaiter.config.expression.values import kind, replaced, text_of, whole
 
 _MAX_PADDING = 1000
+_MAX_LENGTH = 4 * 1024 * 1024
 _NEWLINE = re.compile(r"\r\n|\n|\r")
 _ESCAPES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"single": ("'", "\\'"), "double": ('"', '\\"'), "shell": ("'", "'\\''")}
@@ -30,7 +29,10 @@ def of_text(function: Callable[..., Any]) -> Callable[..., Any]:
             return None
         if not isinstance(subject, str | int | float):
             raise ExpressionError(f"works on text, got {kind(subject)}")
-        return function(plain(subject), *arguments, **named)
+        text = plain(subject)
+        if len(text) > _MAX_LENGTH:
+            raise ExpressionError(f"text of {len(text)} characters is too long", "work on big files in a script")
+        return function(text, *arguments, **named)
 
     return filtered
 
@@ -81,16 +83,6 @@ def abbreviate(subject: str, length: Any) -> str:
     if len(subject) <= width:
         return subject
     return subject[:width] if width <= 3 else subject[: width - 3] + "..."
-
-
-@of_text
-def replace(subject: str, replace_pairs: Any, regexp: Any = False) -> str:  # noqa: FBT002 - Kestra's argument
-    """Replace each key of the map by its value, in order; with *regexp* the keys are regular expressions."""
-    if not isinstance(replace_pairs, Mapping):
-        raise ExpressionError(f"takes a map of what to replace, such as {{'a': 'b'}}, got {kind(replace_pairs)}")
-    for old, new in replace_pairs.items():
-        subject = replace_all(plain(old), plain(new), subject) if regexp else replaced(subject, plain(old), plain(new))
-    return subject
 
 
 @of_text
@@ -167,35 +159,6 @@ def nindent(subject: str, amount: Any, prefix: Any = " ") -> str:
     return _newline(subject) + _padding(amount, prefix) + indent(subject, amount, prefix) if subject else ""
 
 
-@of_text
-def split(subject: str, delimiter: Any, limit: Any = 0) -> list[str]:
-    """Split at each match of the regular expression *delimiter*, into at most *limit* parts if that is positive."""
-    return java_regex.split(subject, delimiter, whole(limit, "limit"))
-
-
-def regex_match(subject: Any, regex: Any) -> bool:
-    """Tell whether *regex* matches somewhere in *subject*; nothing matches null."""
-    return subject is not None and compiled(regex).search(plain(subject)) is not None
-
-
-@of_text
-def regex_replace(subject: str, regex: Any, replacement: Any) -> str:
-    """Replace every match of *regex*; ``$1`` stands for its first group."""
-    return replace_all(regex, replacement, subject)
-
-
-@of_text
-def regex_extract(subject: str, regex: Any, group: Any = 0) -> str | None:
-    """Give the first match of *regex*, or a group of it; null if there is none."""
-    match = compiled(regex).search(subject)
-    if match is None:
-        return None
-    try:
-        return match[whole(group, "group")]
-    except IndexError as error:
-        raise ExpressionError(f"regular expression has no group {group}") from error
-
-
 def _newline(text: str) -> str:
     found = _NEWLINE.search(text)
     return found[0] if found else "\n"
@@ -217,7 +180,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "trim": trim,
         "condense": condense,
         "abbreviate": abbreviate,
-        "replace": replace,
         "slugify": slugify,
         "substringBefore": substring_before,
         "substringBeforeLast": substring_before_last,
@@ -229,9 +191,5 @@ FILTERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         "shq": shq,
         "indent": indent,
         "nindent": nindent,
-        "split": split,
-        "regexMatch": regex_match,
-        "regexReplace": regex_replace,
-        "regexExtract": regex_extract,
     }
 )

@@ -212,7 +212,7 @@ ORDER BY created_at DESC, batch_id DESC LIMIT :limit;
 
 -- name: expired_executions
 SELECT * FROM execution e
-WHERE ended_at < :before AND state IN (:state, :other_state)
+WHERE ended_at < :before AND after_pending = 0 AND state IN (SELECT value FROM json_each(:states))
   AND NOT EXISTS (
     SELECT 1 FROM detection d WHERE d.batch_id = e.batch_id AND d.state IN ('CLAIMED', 'STORED', 'COPIED')
   )
