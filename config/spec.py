@@ -44,7 +44,8 @@ _CONCRETE = {"concrete": True}
 _EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _OBJECT = re.compile(r"\bobject\b")
 _RENAMED = re.compile(
-    r"\.fs\.http\.|\.core\.flow\.(?:Worker|Flow|WaitFor)$|Condition$|TaskRunner$|\.Purge(?:Execution)?$"
+    r"\.fs\.http\.|\.core\.flow\.(?:Worker|Flow|WaitFor)$|TaskRunner$|\.Purge(?:Execution)?$"
+    r"|\.(?!FlowCondition|FlowNamespaceCondition|MultipleCondition)\w+Condition$"
 )
 _SECRET = re.compile("secret|token|password|passphrase|key", re.IGNORECASE)
 

@@ -28,7 +28,6 @@ _INSTEAD: Mapping[str, str] = MappingProxyType(
         "io.kestra.plugin.scripts.": "run it with shell.Commands or python.Script",
         "io.kestra.plugin.fs.": "run curl, sftp or cp in a shell.Commands",
         "io.kestra.plugin.git.": "run git in a shell.Commands after a git.Clone",
-        "io.kestra.plugin.core.trigger.": "start the flow by a bucket, or by 'tidewaiter test'",
         "io.kestra.plugin.core.": "'tidewaiter schema' lists the types there are",
         "io.kestra.core.": "'tidewaiter schema' lists the types there are",
     }

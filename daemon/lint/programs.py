@@ -28,7 +28,7 @@ def spliced(subject: Subject) -> Iterator[Hit]:
     """
     Text that comes from outside (an object's key, the body of a webhook, an input) becomes part of the commands or the
     script that a task runs. Whoever names the object then writes the program: ``x$(reboot).csv``. Passed through
-    ``env`` it stays data; in a command of a shell ``| shq`` quotes it.
+    ``env`` it stays data; in a command of a shell ``| shq`` quotes it. What tasks give as outputs is not followed.
     """
     for part, key in _code(subject):
         for splice, where in subject.splices((*part.path, key)):
@@ -57,7 +57,7 @@ def _as_env(culprit: Variable, splice: Splice) -> str:
 def _from_outside(subject: Subject, part: Part, variable: Variable, splice: Splice) -> bool:
     if _DISARMING & set(variable.filters):
         return False
-    if variable.root == "trigger":
+    if variable.root == "trigger" and variable.names[1:2] != ("outputs",):
         return "read" in variable.calls or not _harmless(variable, splice)
     if variable.root == "inputs" and len(variable.names) > 1:
         return _input_types(subject).get(variable.names[1], "STRING") not in _PLAIN_INPUTS

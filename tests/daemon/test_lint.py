@@ -127,6 +127,7 @@ SILENT: dict[str, list[str]] = {
         shell("cat {{ trigger.objects | jq('.[].uri') | first }}"),
         shell("echo {{ trigger.objects[0].key | shq }}"),
         shell("echo {{ trigger.objects | length }}"),
+        shell("echo {{ trigger.date }} {{ trigger.outputs.total }}"),
         shell("echo {{ inputs.n }}", inputs("id: n, type: INT")),
         task(f"type: {SHELL}\ncommands: [env]\nenv: {{KEY: '{{{{ trigger.objects[0].key }}}}'}}"),
         task("type: log.Log\nmessage: '{{ trigger.objects[0].key }}'"),
