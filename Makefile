@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test lint check bench reliability reference lock clean
+.PHONY: setup demo test lint check bench reliability conformance reference lock clean
 
 setup: $(READY)  ## .venv with everything
 
@@ -33,6 +33,9 @@ bench: $(READY)  ## the benchmark table
 
 reliability: $(READY)  ## the reliability table: hours of kills and faults; ARGS='--scale short' for minutes
 	PYTHONPATH=tests $(BIN)/python -m reliability $(ARGS)
+
+conformance: $(READY)  ## how far Kestra's flows and expressions mean the same here; needs a corpus (TIDEWAITER_CORPUS)
+	PYTHONPATH=tests $(BIN)/python -m conformance $(ARGS)
 
 reference: $(READY)  ## write docs/reference from the specs
 	$(BIN)/tidewaiter schema --reference docs/reference

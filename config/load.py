@@ -20,9 +20,12 @@ M = TypeVar("M", bound=BaseModel)
 # Text that is documentation, not input: never rendered, so never checked.
 _PROSE = frozenset({"description", "displayName", "variables", "defaults", "extend"})
 
+_TASK_GROUPS = ("tasks", "errors", "finally", "afterExecution")
+_EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_DASHED = re.compile(r"\b(inputs|outputs)\.(\w+(?:-\w+)+)")
+
 PLANNED_PROPERTIES = frozenset(
     {
-        "cache",
         "conditions",
         "when",
     }
@@ -70,7 +73,7 @@ def validate(
     """
     problems = [*document.problems, *duplicate_ids(document)]
     if expressions is not None:
-        problems += _bad_expressions(document, expressions)
+        problems += [*_bad_expressions(document, expressions), *_subtractions(document)]
     if not isinstance(document.data, Mapping):
         raise ConfigError(
             [
@@ -106,8 +109,7 @@ def duplicate_ids(document: Document) -> Iterator[Problem]:
     """Find tasks that share an id anywhere in the flow, and triggers that do: outputs are addressed by it."""
     if not isinstance(document.data, Mapping):
         return
-    tasks = ("tasks", "errors", "finally", "afterExecution")
-    for groups in (tasks, ("triggers",), ("inputs",), ("outputs",)):
+    for groups in (_TASK_GROUPS, ("triggers",), ("inputs",), ("outputs",)):
         first: dict[str, Path] = {}
         for path, identifier in (found for group in groups for found in _ids(document.data.get(group), (group,))):
             if identifier in first:
@@ -144,6 +146,28 @@ def _bad_expressions(document: Document, expressions: Expressions) -> Iterator[P
             expressions.check(text)
         except ExpressionError as error:
             yield document.problem(path, error.message, error.hint)
+
+
+def _subtractions(document: Document) -> Iterator[Problem]:
+    """
+    Find ``inputs.my-key`` and ``outputs.my-task``, which subtract ``key`` from ``inputs.my``, where ``my-key`` is the
+    id of an input or ``my-task`` that of a task (Kestra 1.1 refuses them, too).
+    """
+    data = document.data if isinstance(document.data, Mapping) else {}
+    tasks = (found for group in _TASK_GROUPS for found in _ids(data.get(group), (group,)))
+    known = {
+        "inputs": {name for _, name in _ids(data.get("inputs"), ("inputs",))},
+        "outputs": {name for _, name in tasks},
+    }
+    for path, text in document.strings(_PROSE):
+        for root, name in _dashed(text):
+            if name in known[root]:
+                message = f"{root}.{name} is a subtraction: a name with dashes needs brackets"
+                yield document.problem(path, message, f"write {root}['{name}']")
+
+
+def _dashed(text: str) -> list[tuple[str, str]]:
+    return [found for expression in _EXPRESSION.findall(text) for found in _DASHED.findall(expression)]
 
 
 def _problem(document: Document, model: type[BaseModel], details: ErrorDetails) -> Problem:

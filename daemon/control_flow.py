@@ -238,11 +238,12 @@ class ControlFlow:
         scope = situation.scope(task, run, visit.outside, workdir)
         context = situation.context(run, visit.log, workdir, scope)
         if not usable:
-            await enter(situation.concrete(task, scope, only=("input_files", "namespace_files")), context)
+            await enter(situation.concrete(task, scope, only=("input_files", "namespace_files", "cache")), context)
             entered.write_text(boot)
         result = await self.sequence(task.tasks, replace(inside, directory=workdir))
         scope = situation.scope(task, run, visit.outside, workdir)
-        outputs = await leave(situation.concrete(task, scope, only=("output_files",)), context)
+        spec = situation.concrete(task, scope, only=("output_files", "cache"))
+        outputs = await leave(spec, context, succeeded=result.state not in STOPPED)
         return replace(result, outputs=outputs)
 
     def _rendered(self, task: Any, visit: Visit, *properties: str) -> Any:

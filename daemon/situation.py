@@ -113,6 +113,7 @@ class Situation:
         namespace_files = self.place.host.namespace_files
         return TaskContext(
             task_run_id=run.id,
+            task_key=(self.flow.namespace, self.flow.id, run.task_id, *((run.value,) if run.value is not None else ())),
             workdir=workdir,
             scratch=self.scratch(run),
             cache=self.place.cache,

@@ -133,7 +133,8 @@ class TaskContext:
     *cache* is kept between runs and shared by all. *environment* identifies the run to programs (``EXECUTION_ID`` …).
     *namespace_files* is the folder of the flow's namespace files, None if there is none. *task_run_id* marks every
     program of this run, so that `tidewaiter.tasks.process.kill_survivors` finds them after a crash of the daemon;
-    runs that are alive at the same time never share one.
+    runs that are alive at the same time never share one. *task_key* is what tells this task from every other in all
+    executions: namespace, flow, task id, and the value of the loop around it, if any.
     """
 
     workdir: Path
@@ -149,6 +150,7 @@ class TaskContext:
     git: GitSettings
     namespace_files: Path | None = None
     task_run_id: str = ""
+    task_key: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,10 +103,10 @@ async def place(inputs: Mapping[str, Any] | None, context: TaskContext) -> None:
     """
     for name, value in (inputs or {}).items():
         if isinstance(value, str) and context.files.owns(value):
-            with _replacing(context.workdir, name) as destination:
+            with replacing(context.workdir, name) as destination:
                 await context.files.fetch(value, destination)
         elif value is not None:
-            with _replacing(context.workdir, name) as destination:
+            with replacing(context.workdir, name) as destination:
                 await asyncio.to_thread(destination.write_bytes, _content(value))
 
 
@@ -147,7 +147,7 @@ def _copy(context: TaskContext, wanted: Callable[[str], bool]) -> None:
         return
     for path, file in regular_files(context.namespace_files):
         if wanted(path):
-            with _replacing(context.workdir, path) as destination:
+            with replacing(context.workdir, path) as destination:
                 shutil.copy(file, destination, follow_symlinks=False)
 
 
@@ -214,7 +214,7 @@ def confined_directory(workdir: Path, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def _replacing(workdir: Path, name: str) -> Iterator[Path]:
+def replacing(workdir: Path, name: str) -> Iterator[Path]:
     """
     Give a new path to write to, which takes the place of *name* below *workdir* afterwards.
 

@@ -118,11 +118,13 @@ def _signed(message: Message, options: HttpOptions) -> Message:
     auth = options.credentials
     if auth is None:
         return message
-    if auth.type == "BEARER":
-        value = f"Bearer {auth.token}"
-    else:
-        value = "Basic " + b64encode(f"{auth.username}:{auth.password or ''}".encode()).decode()
+    value = f"Bearer {auth.token}" if auth.type == "BEARER" else _basic(auth.username or "", auth.password)
     return replace(message, headers={"Authorization": value, **message.headers})
+
+
+def _basic(user: str, password: str | None) -> str:
+    """Write name and password for a header (RFC 7617)."""
+    return "Basic " + b64encode(f"{user}:{password or ''}".encode()).decode()
 
 
 async def _final(session: aiohttp.ClientSession, message: Message, options: HttpOptions) -> aiohttp.ClientResponse:
@@ -138,14 +140,17 @@ async def _final(session: aiohttp.ClientSession, message: Message, options: Http
 async def _send(session: aiohttp.ClientSession, message: Message, proxy: Proxy | None) -> aiohttp.ClientResponse:
     if forbidden(message.url.host or ""):
         raise refused(message.url.host or "")
+    through = proxy if proxy and proxy.type == "HTTP" else None
+    login = {"Proxy-Authorization": _basic(through.username, through.password)} if through and through.username else {}
     return await session.request(
         message.method,
         message.url,
-        headers=message.headers,
+        # A proxy reads a request that is not encrypted itself, and CONNECT before one that is.
+        headers={**message.headers, **(login if message.url.scheme == "http" else {})},
         data=message.body() if message.body else None,
         allow_redirects=False,
-        proxy=f"http://{proxy.address}:{proxy.port or 80}" if proxy and proxy.type == "HTTP" else None,
-        proxy_auth=aiohttp.BasicAuth(proxy.username, proxy.password or "") if proxy and proxy.username else None,
+        proxy=f"http://{through.address}:{through.port or 80}" if through else None,
+        proxy_headers=login or None,
     )
 
 

@@ -1,16 +1,20 @@
 """How an HTTP task connects: its property ``options`` (Kestra's documentation of ``core.http.Request``)."""
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tidewaiter.config.fields import Duration, PositiveDuration, Text
+from tidewaiter.config.fields import PositiveDuration, Text
 from tidewaiter.config.spec import Dynamic, Spec, misfit
 
 MAX_BODY = 10 * 1024**2
 LARGEST_BODY = 100 * 1024**2
 """Bytes of a response that becomes an output, unless ``maxContentLength`` says otherwise, and at most."""
+
+_NOT_LOGGED = "requests and responses are not logged: they hold credentials"
 
 
 class Timeouts(Spec):
@@ -70,10 +74,17 @@ class HttpOptions(Spec):
     one of *allowed_response_codes* where there are any.
 
     The old ``connectTimeout``, ``readTimeout``, ``basicAuth…`` and ``proxy…`` mean what *timeout*, *auth* and *proxy*
-    say. *max_content_length* bounds, in bytes, a response that becomes an output. Connections are not kept and nothing
-    is logged of headers and bodies, so *connection_pool_idle_timeout*, *read_idle_timeout*, *logs* and *log_level* have
-    no effect.
+    say. *max_content_length* bounds, in bytes, a response that becomes an output.
     """
+
+    IGNORED: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "readIdleTimeout": "readTimeout says how long to wait for more of a response",
+            "connectionPoolIdleTimeout": "connections are not kept",
+            "logs": _NOT_LOGGED,
+            "logLevel": _NOT_LOGGED,
+        }
+    )
 
     timeout: Timeouts | None = None
     """How long to wait."""
@@ -91,17 +102,11 @@ class HttpOptions(Spec):
     """The codes of a success; every other one is a failure."""
     default_charset: Dynamic[Text] = "UTF-8"
     """The encoding of a response that tells none."""
-    logs: tuple[str, ...] | None = None
-    """Has no effect: nothing is logged of headers and bodies."""
 
     connect_timeout: Dynamic[PositiveDuration | None] = None
     """The older place of ``timeout.connectTimeout``."""
     read_timeout: Dynamic[PositiveDuration | None] = None
     """The older place of ``timeout.readIdleTimeout``."""
-    read_idle_timeout: Dynamic[Duration | None] = None
-    """Has no effect here; see ``timeout.readIdleTimeout``."""
-    connection_pool_idle_timeout: Dynamic[Duration | None] = None
-    """Has no effect: connections are not kept."""
     max_content_length: Dynamic[Annotated[int, Field(ge=1, le=LARGEST_BODY)]] = MAX_BODY
     """How many bytes a response may have that becomes an output."""
     proxy_type: Dynamic[Literal["DIRECT", "HTTP"]] = "HTTP"
@@ -118,8 +123,6 @@ class HttpOptions(Spec):
     """The older place of ``auth.username``."""
     basic_auth_password: Dynamic[Text | None] = None
     """The older place of ``auth.password``."""
-    log_level: str | None = None
-    """Has no effect: nothing is logged of headers and bodies."""
 
     @property
     def wait(self) -> Timeouts:

@@ -17,6 +17,7 @@ from tidewaiter.config.spec import Dynamic, OneOf, Spec, misfit
 from tidewaiter.tasks.files import InputFiles, NamespaceFiles, OutputFiles
 from tidewaiter.tasks.runnable import RUNNABLE_SPECS
 from tidewaiter.tasks.split import Cut
+from tidewaiter.tasks.workcache import Cache
 
 ANY_TASK = OneOf(lambda: (*RUNNABLE_SPECS, *FLOWABLES))
 AnyTask = Annotated[TaskSpec, ANY_TASK]
@@ -352,7 +353,8 @@ class WorkingDirectory(FlowableSpec):
     """
     Run tasks one after another in the same directory (kestra.md §1.6).
 
-    Its files are placed before the first of them and captured after the last, also when one has failed.
+    Its files are placed before the first of them and captured after the last, also when one has failed. Those that
+    match *cache* are kept for the next execution if none has.
     """
 
     NAMES: ClassVar[tuple[str, ...]] = _names("WorkingDirectory", "Worker")
@@ -365,6 +367,8 @@ class WorkingDirectory(FlowableSpec):
     """Globs for the files to keep; they are found in ``outputs.id.outputFiles`` by their paths."""
     namespace_files: NamespaceFiles | None = None
     """Files of the flow's namespace to have in the directory."""
+    cache: Cache | None = None
+    """Files to keep from one execution to the next."""
 
     def body(self) -> tuple[TaskSpec, ...]:
         """The tasks inside this one, in order."""

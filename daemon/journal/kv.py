@@ -13,6 +13,7 @@ from typing import Any
 
 from tidewaiter.config.errors import ExpressionError, TaskError
 from tidewaiter.daemon.database import Database, Transaction
+from tidewaiter.daemon.journal.patience import until_recorded
 from tidewaiter.daemon.records import now, parse_timestamp, timestamp
 from tidewaiter.tasks.context import KeyValue
 
@@ -76,6 +77,7 @@ class KeyValues:
     async def set(self, namespace: str, key: str, value: KeyValue, *, overwrite: bool = True) -> bool:
         """
         Set *key* in *namespace*; tells whether that was done: without *overwrite* a key that is there stays as it is.
+        While the disk is full it waits.
 
         Raises:
             TaskError: the value is no JSON, or too big.
@@ -86,7 +88,7 @@ class KeyValues:
                 return False
             self._forget_expired()
             self._must_fit(namespace, key, entry)
-            await self._database.write(lambda tx: _write(tx, namespace, key, entry))
+            await until_recorded(lambda: self._database.write(lambda tx: _write(tx, namespace, key, entry)))
             self._entries[namespace, key] = entry
         return True
 
@@ -94,7 +96,7 @@ class KeyValues:
         """Remove *key* from *namespace*; tells whether it was there. Idempotent."""
         async with self._changing:
             there = self.find(namespace, key) is not None
-            await self._database.write(lambda tx: tx.run("delete_value", namespace=namespace, entry_key=key))
+            await until_recorded(lambda: self._database.write(lambda tx: _remove(tx, namespace, key)))
             self._entries.pop((namespace, key), None)
         return there
 
@@ -130,6 +132,10 @@ def _write(tx: Transaction, namespace: str, key: str, entry: _Entry) -> None:
         expires_at=timestamp(entry.expires) if entry.expires else None,
         updated_at=now(),
     )
+
+
+def _remove(tx: Transaction, namespace: str, key: str) -> int:
+    return tx.run("delete_value", namespace=namespace, entry_key=key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """Which objects of a bucket a task means; and the task List."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -34,7 +36,7 @@ class ListingSpec(StoreSpec):
     """
     Objects of *bucket* below *prefix* whose whole key matches *regexp* (Java syntax), after the key *marker*; with a
     *delimiter* those of deeper levels are left out. *filter* tells folder markers, whose key ends with a slash, from
-    the rest. *encoding_type* has no effect: keys arrive as they are.
+    the rest.
     """
 
     bucket: Dynamic[Required]
@@ -59,8 +61,10 @@ class ListingSpec(StoreSpec):
 class AwsListing(AwsConnection, ListingSpec):
     """A selection of objects on AWS, of which at most *max_keys* are taken."""
 
-    encoding_type: Dynamic[Optional] = None
-    """Has no effect: keys arrive as they are."""
+    IGNORED: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {**ListingSpec.IGNORED, "encodingType": "keys always travel encoded and arrive as they are"}
+    )
+
     max_keys: Dynamic[Count] = 1000
     """How many objects at most."""
 
@@ -96,19 +100,17 @@ class List(AwsFiles):
 
 
 class MinioList(MinioListing):
-    """
-    List objects (Kestra's documentation of ``minio.List``). *include_versions* has no effect: current objects are
-    listed, old versions and delete markers are not.
-    """
+    """List objects (Kestra's documentation of ``minio.List``)."""
 
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.minio.List",)
+    IGNORED: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {**MinioListing.IGNORED, "includeVersions": "current objects are listed, old versions never (kestra.md D12)"}
+    )
 
     start_after: Dynamic[Optional] = None
     """A key; objects up to it are left out."""
     recursive: Dynamic[bool] = True
     """Take objects of deeper levels, too."""
-    include_versions: Dynamic[bool] = False
-    """Has no effect: current objects are listed, old versions and delete markers are not."""
 
 
 async def run_list(spec: List | MinioList, context: TaskContext) -> Result:
@@ -131,7 +133,8 @@ def _resolved(spec: List | MinioList) -> ListingSpec:
 
 def described(item: Listed) -> dict[str, Any]:
     """Give an object as outputs show it, as ``trigger.objects`` does (kestra.md §1.1)."""
-    return {"key": item.key, "etag": item.etag, "size": item.size, "lastModified": item.last_modified.isoformat()}
+    modified = item.last_modified.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return {"key": item.key, "etag": item.etag, "size": item.size, "lastModified": modified}
 
 
 async def selected(spec: ListingSpec, bucket: ObjectBucket, context: TaskContext) -> list[Listed]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote, urlencode
 
@@ -46,10 +47,13 @@ class UploadSpec(StoreSpec):
 class Upload(AwsConnection, UploadSpec):
     """
     Upload stored files (Kestra's documentation of ``aws.s3.Upload``). *checksum*, in base64, is what the store shall
-    find with *checksum_algorithm*. *content_length* has no effect: a file has its own.
+    find with *checksum_algorithm*.
     """
 
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.aws.s3.Upload",)
+    IGNORED: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {**UploadSpec.IGNORED, "contentLength": "a stored file has its own length"}
+    )
 
     cache_control: Dynamic[Text | None] = None
     """What caches may do with it."""
@@ -59,8 +63,6 @@ class Upload(AwsConnection, UploadSpec):
     """How a browser presents it."""
     content_language: Dynamic[Text | None] = None
     """The language of the content."""
-    content_length: Dynamic[int | None] = None
-    """Has no effect: a file has its own."""
     expires: Dynamic[Text | None] = None
     """Until when caches may keep it."""
     acl: Dynamic[Text | None] = None

@@ -77,7 +77,7 @@ def test_the_names_known_are_those_of_the_place() -> None:
     assert only(GOOD + TASK + trigger).hint == "did you mean 'kmsKeyId'?"
 
 
-@pytest.mark.parametrize("name", ["cache", "conditions", "when"])
+@pytest.mark.parametrize("name", ["conditions", "when"])
 def test_a_property_of_kestra_that_is_not_done_is_named_so(name: str) -> None:
     """Authors of Kestra flows learn that it is not their mistake."""
     assert only(GOOD + TASK + f"{name}: []\n").message == f"property '{name}' is not supported here yet"
@@ -259,3 +259,17 @@ def test_the_error_as_text_has_a_line_per_problem() -> None:
     with pytest.raises(ConfigError) as caught:
         check("id: a b\nnamespace: A\n" + TASK)
     assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["inputs", "outputs"])
+def test_a_name_with_dashes_needs_brackets(name: str) -> None:
+    """Without them it is a subtraction, which nobody means where an input or a task is called so."""
+    flow = GOOD + 'inputs: [{id: my-key}]\ntasks: [{id: my-key, type: log.Log, message: "{{ %s.my-key }}"}]\n'
+    found = only(flow % name)
+    assert found.message == f"{name}.my-key is a subtraction: a name with dashes needs brackets"
+    assert found.hint == f"write {name}['my-key']"
+
+
+def test_a_subtraction_that_is_meant() -> None:
+    """Of names that have no dashes it is left alone."""
+    check(GOOD + 'inputs: [{id: a}]\ntasks: [{id: t, type: log.Log, message: "{{ inputs.a-b }}"}]\n')

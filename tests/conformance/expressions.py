@@ -7,7 +7,6 @@ Cases that are known to differ, or that are about something else, are listed wit
 
 import json
 import math
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -15,10 +14,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from conformance.corpus import CORPUS
+from conformance.outcome import Outcome
+
 from tidewaiter.config.errors import ExpressionError
 from tidewaiter.config.expression import Expressions, Scope
 
-CORPUS = Path(os.environ.get("TIDEWAITER_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus")
 FILES = ("pebble_cases.jsonl", "pebble_probe.jsonl")
 DIFFERENCES: Mapping[str, Mapping[str, list[str]]] = json.loads(
     Path(__file__).with_name("expression_differences.json").read_text()
@@ -36,6 +37,22 @@ def cases() -> Iterator[dict[str, Any]]:
         path = CORPUS / name
         if path.is_file():
             yield from map(json.loads, path.read_text().splitlines())
+
+
+def compared() -> list[Outcome]:
+    """Give what came of each case."""
+    expressions, differs, outside = Expressions(), listed("differs"), listed("out_of_scope")
+    found = []
+    for case in cases():
+        problem = disagreement(expressions, case)
+        known = differs.get(case["id"])
+        if case["id"] in outside:
+            found.append(Outcome(case["id"], "outside", outside[case["id"]]))
+        elif known:
+            found.append(Outcome(case["id"], "differs" if problem else "failed", known))
+        else:
+            found.append(Outcome(case["id"], "failed" if problem else "passed", problem or ""))
+    return found
 
 
 def disagreement(expressions: Expressions, case: Mapping[str, Any]) -> str | None:

@@ -30,6 +30,11 @@ def inputs(*lines: str) -> str:
     return "inputs:\n" + "".join(f"  - {{{line}}}\n" for line in lines)
 
 
+def loop(values: str, command: str) -> str:
+    tasks = f"tasks: [{{id: b, type: {SHELL}, commands: ['{command}']}}]"
+    return task(f'type: {FLOW}ForEach\nvalues: "{values}"\n{tasks}')
+
+
 def working_directory(*tasks: str) -> str:
     children = "".join(f"      - {{id: c{n}, {text}}}\n" for n, text in enumerate(tasks))
     return f"{HEAD}tasks:\n  - id: wd\n    type: io.kestra.plugin.core.flow.WorkingDirectory\n    tasks:\n{children}"
@@ -79,6 +84,7 @@ FIRES: dict[str, list[str]] = {
         shell("'{{ flow.id }} {# {{ #} §{{ inputs.who }}'"),
         task(f"type: {SHELL}\ncommands:\n  - |\n    ls\n    rm §{{{{ trigger.body.file }}}}"),
         task("type: io.kestra.core.tasks.scripts.Bash\ncommands: ['§{{ trigger.body }}']"),
+        loop("{{ trigger.objects | jq('.[].key') }}", "§{{ taskrun.value }}"),
     ],
     "TW402": [task(f'type: {SHELL}\ncommands: [ls]\ninputFiles:\n  a: "§{{{{ read(trigger.objects[0].uri) }}}}"')],
     "TW403": [task(f"type: {SHELL}\ncommands: [ls]\noutputFiles: [§'**/*.csv']")],
@@ -132,6 +138,8 @@ SILENT: dict[str, list[str]] = {
         task(f"type: {SHELL}\ncommands: [env]\nenv: {{KEY: '{{{{ trigger.objects[0].key }}}}'}}"),
         task("type: log.Log\nmessage: '{{ trigger.objects[0].key }}'"),
         shell("echo '{{ unclosed'"),
+        loop("{{ trigger.objects | jq('.[].uri') }}", "{{ taskrun.value }}"),
+        loop("[a, b]", "{{ taskrun.value }}"),
     ],
     "TW402": [task(f'type: {SHELL}\ncommands: [ls]\ninputFiles: {{a.csv: "{{{{ trigger.objects[0].uri }}}}"}}')],
     "TW403": [

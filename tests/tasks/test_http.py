@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from tidewaiter.config.errors import TaskError
 from tidewaiter.tasks.http import Download, Request, run_download, run_request
 from tidewaiter.tasks.httpclient import MAX_REDIRECTS
 from tidewaiter.tasks.httpguard import GuardedResolver, forbidden
+from tidewaiter.tasks.httpoptions import HttpOptions
 
 
 async def echo(request: web.Request) -> web.Response:
@@ -254,10 +256,57 @@ class TestWhatComesBack:
                 await asked(context, f"http://127.0.0.1:{port}/?key=s3cret")
         assert "s3cret" not in str(caught.value)
 
-    async def test_no_encryption(self, context, log, server):
-        """What has no effect is said."""
-        await asked(context, f"{server}/echo", encryptBody=True)
-        assert "encryptBody has no effect" in log.at("WARN")[0]
+
+class TestConnection:
+    @pytest.fixture(name="https")
+    async def _https(self, tmp_path):
+        """The address of a server whose certificate nobody vouches for."""
+        key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
+        made = await asyncio.create_subprocess_exec(
+            *command, "-keyout", str(key), "-out", str(certificate), stderr=asyncio.subprocess.DEVNULL
+        )
+        assert await made.wait() == 0
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, key)
+        application = web.Application()
+        application.router.add_get("/echo", echo)
+        runner = web.AppRunner(application, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        yield f"https://127.0.0.1:{runner.addresses[0][1]}"
+        await runner.cleanup()
+
+    async def test_a_certificate_nobody_vouches_for(self, context, https):
+        """It is refused unless every certificate is to be trusted, which may be said in the new or the old way."""
+        with pytest.raises(TaskError, match="certificate verify failed"):
+            await asked(context, f"{https}/echo", options={"ssl": {"insecureTrustAllCertificates": False}})
+        trusting = {"insecureTrustAllCertificates": True}
+        for more in ({"options": {"ssl": trusting}}, {"sslOptions": trusting}):
+            assert (await told(context, f"{https}/echo", **more))["path"] == "/echo"
+
+    @pytest.mark.parametrize("old", [False, True])
+    async def test_proxy(self, context, old):
+        """Requests go through the proxy, with the name and password it asks for, and nothing is looked up here."""
+        seen = []
+
+        async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            seen.append((await reader.readuntil(b"\r\n\r\n")).decode())
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+            writer.close()
+
+        async with await asyncio.start_server(proxy, "127.0.0.1", 0) as listening:
+            given = {
+                "address": "127.0.0.1",
+                "port": listening.sockets[0].getsockname()[1],
+                "username": "u",
+                "password": "p",
+            }
+            new = {"proxy": {"type": "HTTP", **given}}
+            options = {f"proxy{name.capitalize()}": value for name, value in given.items()} if old else new
+            outputs = (await asked(context, "http://far.away.invalid/x", options=options)).outputs
+        assert (outputs["body"], seen[0].startswith("GET http://far.away.invalid/x HTTP/1.1")) == ("hi", True)
+        assert "Proxy-Authorization: Basic " + base64.b64encode(b"u:p").decode() in seen[0]
 
 
 class TestRedirects:
@@ -397,12 +446,14 @@ def test_refused_options(options):
         Request(id="t", type="http.Request", uri="http://x", options=options)
 
 
-def test_options_of_old(context):
-    """Options without an effect are accepted."""
+def test_what_has_no_effect_is_accepted():
+    """Options of old and encryption are left out, each with a reason to be shown."""
     old = {
         "connectionPoolIdleTimeout": "PT0S",
         "readIdleTimeout": "PT10M",
         "connectTimeout": "PT1M",
         "logLevel": "INFO",
     }
-    assert Request(id="t", type="http.Request", uri="http://x", options=old).options.wait.connect_timeout
+    spec = Request(id="t", type="http.Request", uri="http://x", options=old, encryptBody=True)
+    assert spec.options.wait.connect_timeout
+    assert ("encryptBody" in Request.IGNORED, "logLevel" in HttpOptions.IGNORED) == (True, True)

@@ -73,7 +73,7 @@ class TestWorkingDirectory:
 
     @pytest.mark.parametrize(
         "given",
-        [{"tasks": []}, {"tasks": None}, {"tasks": [working_directory()]}, {"cache": {}}],
+        [{"tasks": []}, {"tasks": None}, {"tasks": [working_directory()]}, {"cache": {}}, {"cache": {"patterns": []}}],
     )
     def test_what_it_may_not_hold(self, given):
         """Without children, with children that are no plain tasks, or with what is not supported yet, it is refused."""
@@ -98,11 +98,26 @@ class TestWorkingDirectory:
         spec = read(working_directory(**given))
         await enter(spec, context)
         await place({"c": "by a task"}, context)
-        outputs = await leave(spec, context)
+        outputs = await leave(spec, context, succeeded=True)
 
         contents = {name: files.text(uri) for name, uri in outputs["outputFiles"].items()}
         assert contents == {"a": "namespace", "b": "input", "c": "by a task"}
 
     async def test_nothing_to_leave(self, context):
         """Without outputFiles there are no outputs."""
-        assert await leave(read(working_directory()), context) == {}
+        assert await leave(read(working_directory()), context, succeeded=False) == {}
+
+    @pytest.mark.parametrize("succeeded", [True, False])
+    async def test_cache(self, make_context, tmp_path, succeeded):
+        """What the tasks made is there the next time if they succeeded; input files win over it."""
+        spec = read(working_directory(cache={"patterns": ["kept/**"]}, inputFiles={"kept/in": "input"}))
+        first = make_context(task_key=("demo", "f", "w"))
+        await enter(spec, first)
+        await place({"kept/made": "by a task", "kept/in": "changed", "other": "by a task"}, first)
+        await leave(spec, first, succeeded=succeeded)
+        (tmp_path / "next").mkdir()
+        await enter(spec, make_context(task_key=("demo", "f", "w"), workdir=tmp_path / "next"))
+
+        found = {str(path.relative_to(tmp_path / "next")) for path in (tmp_path / "next").rglob("*") if path.is_file()}
+        assert found == ({"kept/made", "kept/in"} if succeeded else {"kept/in"})
+        assert (tmp_path / "next" / "kept" / "in").read_text() == "input"
