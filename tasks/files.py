@@ -6,16 +6,16 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, ValidationInfo
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from tidewaiter.config.errors import TaskError
-from tidewaiter.config.fields import Text
+from tidewaiter.config.fields import Namespace, Text
 from tidewaiter.config.flow import TaskSpec
 from tidewaiter.config.globs import compile_glob
 from tidewaiter.config.spec import Dynamic, Spec
@@ -42,18 +42,6 @@ InputFiles = Dynamic[dict[str, Any] | None]
 OutputFiles = Dynamic[tuple[Glob, ...]]
 
 
-def _only(*harmless: Any) -> AfterValidator:
-    """Accept a property that is not supported yet when it says what happens anyway."""
-
-    def check(value: Any, info: ValidationInfo) -> Any:
-        if value in harmless:
-            return value
-        named = {"name": to_camel(info.field_name or ""), "value": str(value)}
-        raise PydanticCustomError("not_yet", "property '{name}': the value {value} is not supported yet", named)
-
-    return AfterValidator(check)
-
-
 class NamespaceFiles(Spec):
     """Which files of the flow's namespace are put into the working directory (kestra.md §1.9)."""
 
@@ -63,12 +51,12 @@ class NamespaceFiles(Spec):
     """Globs for the files that are meant; all without any."""
     exclude: Dynamic[tuple[Glob, ...]] = ()
     """Globs for files that are not."""
-    namespaces: Annotated[tuple[Text, ...], _only((), ("{{ flow.namespace }}",), ("{{flow.namespace}}",))] = ()
-    """Only the flow's own namespace can be named."""
-    if_exists: Annotated[str, _only("OVERWRITE")] = "OVERWRITE"
-    """What to do when there is such a file already: it is overwritten."""
-    folder_per_namespace: Annotated[bool, _only(False)] = False
-    """Files go to the top of the directory, not into a folder of their namespace."""
+    namespaces: Dynamic[tuple[Namespace, ...]] = ()
+    """The namespaces whose files are meant, later ones over earlier ones; the flow's own without any."""
+    if_exists: Dynamic[Literal["OVERWRITE", "FAIL", "WARN", "IGNORE"]] = "OVERWRITE"
+    """What to do when there is such a file already."""
+    folder_per_namespace: Dynamic[bool] = False
+    """Put the files of each namespace into a folder with its name."""
 
 
 class LocalFiles(TaskSpec):
@@ -117,21 +105,27 @@ def _content(value: Any) -> bytes:
 
 async def place_namespace_files(spec: NamespaceFiles | None, context: TaskContext) -> None:
     """
-    Copy the wanted files of the flow's namespace into the working directory, replacing what is there.
+    Copy the wanted files of the flow's namespace, or of those that are named, into the working directory. Of a file
+    that several namespaces have, the last one counts.
 
     A pattern counts from the namespace's folder when it starts with ``/``, at any depth otherwise.
 
     Raises:
-        TaskError: a pattern is malformed or a file cannot be copied.
+        TaskError: a pattern is malformed, a file cannot be copied, or is there already and must not be.
     """
     if spec is None or not spec.enabled:
         return
-    if context.namespace_files is None or not context.namespace_files.is_dir():
+    own = context.namespace_files
+    folders = [own.with_name(name) for name in spec.namespaces] or [own] if own else []
+    included, excluded = _selection(spec.include or ("**",)), _selection(spec.exclude)
+    present = {path for path, _ in await asyncio.to_thread(lambda: list(regular_files(context.workdir)))}
+    for folder in folders:
+        if folder.is_dir():
+            below = f"{folder.name}/" if spec.folder_per_namespace else ""
+            copy = _Copy(context, below, present, spec.if_exists)
+            await asyncio.to_thread(copy.files, folder, lambda path: included(path) and not excluded(path))
+    if not any(folder.is_dir() for folder in folders):
         context.log("WARN", "namespaceFiles is enabled but the namespace has no files")
-        return
-    included = _selection(spec.include or ("**",))
-    excluded = _selection(spec.exclude)
-    await asyncio.to_thread(_copy, context, lambda path: included(path) and not excluded(path))
 
 
 def _selection(patterns: Sequence[str]) -> Callable[[str], bool]:
@@ -142,13 +136,29 @@ def _selection(patterns: Sequence[str]) -> Callable[[str], bool]:
     return lambda path: any(expression.fullmatch(f"/{path}") for expression in matchers)
 
 
-def _copy(context: TaskContext, wanted: Callable[[str], bool]) -> None:
-    if context.namespace_files is None:
-        return
-    for path, file in regular_files(context.namespace_files):
-        if wanted(path):
-            with replacing(context.workdir, path) as destination:
-                shutil.copy(file, destination, follow_symlinks=False)
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """Copies namespace files below the folder *below*; *present* are the files that were there before any of them."""
+
+    context: TaskContext
+    below: str
+    present: Collection[str]
+    if_exists: str
+
+    def files(self, folder: Path, wanted: Callable[[str], bool]) -> None:
+        for path, file in regular_files(folder):
+            if wanted(path) and self._may(f"{self.below}{path}"):
+                with replacing(self.context.workdir, f"{self.below}{path}") as destination:
+                    shutil.copy(file, destination, follow_symlinks=False)
+
+    def _may(self, path: str) -> bool:
+        if self.if_exists == "OVERWRITE" or path not in self.present:
+            return True
+        if self.if_exists == "FAIL":
+            raise TaskError(f"namespaceFiles: '{path}' is there already", "choose another ifExists, or exclude it")
+        if self.if_exists == "WARN":
+            self.context.log("WARN", f"namespaceFiles: '{path}' is there already and stays as it is")
+        return False
 
 
 async def capture(patterns: Sequence[str], context: TaskContext) -> dict[str, str]:

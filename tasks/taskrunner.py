@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Tag
+from pydantic import BeforeValidator, Discriminator, Tag
+from pydantic_core import PydanticCustomError
 
 from tidewaiter.config.fields import Text
 from tidewaiter.config.spec import Dynamic, Spec, short_name
@@ -151,12 +152,23 @@ def _kind(value: Any) -> str | None:
     return None
 
 
+def _known(value: Any) -> Any:
+    """Refuse a runner of another type by its name."""
+    if _kind(value) is None and isinstance(value, dict):
+        written = value.get("type", "")
+        raise PydanticCustomError(
+            "not_yet",
+            "property 'taskRunner': type '{type}' is not supported here, only {process} and {docker}",
+            {"type": str(written)[:200], "process": _PROCESS[0], "docker": _DOCKER[0]},
+        )
+    return value
+
+
 TaskRunner = Annotated[
     Annotated[Docker, Tag("Docker")] | Annotated[Process, Tag("Process")],
     Discriminator(
-        _kind,
-        custom_error_type="not_yet",
-        custom_error_message=f"property 'taskRunner': no type is supported here but {_PROCESS[0]} and {_DOCKER[0]}",
+        _kind, custom_error_type="not_yet", custom_error_message="property 'taskRunner': should be a map of properties"
     ),
+    BeforeValidator(_known),
 ]
 """The property ``taskRunner``."""

@@ -198,17 +198,51 @@ class TestNamespaceFiles:
 
         assert len(log.at("WARN")) == 1
 
-    @pytest.mark.parametrize("given", [{"namespaces": ["other"]}, {"ifExists": "FAIL"}, {"folderPerNamespace": True}])
-    def test_not_supported_yet(self, given):
-        """What is not supported is refused when the flow is read, not ignored."""
-        with pytest.raises(ValidationError, match="not supported"):
-            NamespaceFiles.model_validate(given)
+    @pytest.fixture(name="others")
+    def _others(self, namespace: Any) -> Any:
+        """Two more namespaces, with a file of the same name each."""
+        for name in ("base", "company.team"):
+            folder = namespace.namespace_files.with_name(name)
+            folder.mkdir()
+            (folder / "top.py").write_text(name)
+        return namespace
 
-    def test_said_but_usual(self):
-        """Spelling out what happens anyway is fine."""
-        given = {"namespaces": ["{{ flow.namespace }}"], "ifExists": "OVERWRITE", "folderPerNamespace": False}
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ({"namespaces": ["base", "company.team"]}, {"top.py": "company.team"}),
+            ({"namespaces": ["company.team", "base"]}, {"top.py": "base"}),
+            (
+                {"namespaces": ["base", "company.team"], "folderPerNamespace": True},
+                {"base/top.py": "base", "company.team/top.py": "company.team"},
+            ),
+        ],
+    )
+    async def test_several_namespaces(self, others, given, expected):
+        """The last one counts, unless each has a folder of its own."""
+        await place_namespace_files(NamespaceFiles.model_validate(given), others)
 
-        assert NamespaceFiles.model_validate(given).enabled
+        assert written(others.workdir) == expected
+
+    @pytest.mark.parametrize(("choice", "kept"), [("OVERWRITE", "base"), ("WARN", "mine"), ("IGNORE", "mine")])
+    async def test_a_file_that_is_there_already(self, others, choice, kept):
+        """It is replaced or left, as ifExists says."""
+        (others.workdir / "top.py").write_text("mine")
+        await place_namespace_files(NamespaceFiles(namespaces=("base",), if_exists=choice), others)
+
+        assert written(others.workdir) == {"top.py": kept}
+
+    async def test_a_file_that_must_not_be_there(self, others):
+        """That is a failure which names it."""
+        (others.workdir / "top.py").write_text("mine")
+        with pytest.raises(TaskError, match="'top.py' is there already"):
+            await place_namespace_files(NamespaceFiles(namespaces=("base",), if_exists="FAIL"), others)
+
+    @pytest.mark.parametrize("name", ["..", "a/b", ""])
+    def test_a_namespace_is_no_path(self, name):
+        """It cannot lead out of the folder of namespaces."""
+        with pytest.raises(ValidationError):
+            NamespaceFiles.model_validate({"namespaces": [name]})
 
 
 class TestConfinedDirectory:
