@@ -17,6 +17,7 @@ from tidewaiter.daemon.flows import AnyFlow
 from tidewaiter.daemon.journal.kv import KeyValues, ScopedKeyValues
 from tidewaiter.daemon.records import Detection, Execution, TaskRun
 from tidewaiter.daemon.secrets import Secrets
+from tidewaiter.daemon.storage import ExecutionFiles, NamespaceFolders
 from tidewaiter.triggers.s3 import BucketTrigger
 
 MAX_READ = 16 << 20
@@ -151,20 +152,23 @@ def task_scope(
     task: TaskSpec | None,
     run: TaskRun,
     directories: tuple[Path, Path],
-    read: Callable[[str], Path],
+    files: ExecutionFiles,
     host: Host,
 ) -> Scope:
     """
     Give what the properties of *task*, or without one those of the flow, see; *directories* are its working and output
-    directory, *read* opens internal files.
+    directory, *files* what it may read.
     """
     workdir, outputs = directories
     namespace = variables["flow"]["namespace"]
+    lookup = _Files(files)
     functions = {
         **host.functions(namespace),
-        "read": lambda source: _read(source, read, host, namespace),
-        "fileSize": lambda source: _stored(source, read).stat().st_size,
-        "isFileEmpty": lambda source: _stored(source, read).stat().st_size == 0,
+        "read": lookup.read,
+        "fileSize": lambda path, namespace=None: lookup.find(path, namespace).stat().st_size,
+        "isFileEmpty": lambda path, namespace=None: lookup.find(path, namespace).stat().st_size == 0,
+        "fileExists": lookup.exists,
+        "fileURI": lookup.uri,
     }
     return Scope(
         {
@@ -216,35 +220,48 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _read(source: str, read: Callable[[str], Path], host: Host, namespace: str) -> str:
-    path = _stored(source, read) if "://" in source else _namespace_file(source, host, namespace)
-    if path.stat().st_size > MAX_READ:
-        raise ExpressionError(
-            f"read('{source}'): the file is larger than {MAX_READ >> 20} MiB",
-            "pass the URI itself to inputFiles instead of its text",
-        )
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ExpressionError(
-            f"read('{source}'): the file is not UTF-8 text", "pass the URI itself to inputFiles"
-        ) from error
-    except OSError as error:
-        raise ExpressionError(f"read('{source}'): {error.strerror}") from error
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What expressions may ask of files: by a URI, or by the path of a namespace file."""
 
+    files: ExecutionFiles
 
-def _stored(uri: str, read: Callable[[str], Path]) -> Path:
-    try:
-        return read(uri)
-    except TaskError as error:
-        raise ExpressionError(error.message, error.hint) from error
+    def find(self, path: str, namespace: str | None = None) -> Path:
+        try:
+            return self.files.path(path) if "://" in path else self._namespaces.file(path, namespace)
+        except TaskError as error:
+            raise ExpressionError(error.message, error.hint) from error
 
+    @property
+    def _namespaces(self) -> NamespaceFolders:
+        if self.files.namespace_files is None:
+            raise TaskError("there are no namespace files", "see the setting namespace_files")
+        return self.files.namespace_files
 
-def _namespace_file(name: str, host: Host, namespace: str) -> Path:
-    folder = host.namespace_files / namespace if host.namespace_files else None
-    path = (folder / name).resolve() if folder else None
-    if folder is None or path is None or not path.is_relative_to(folder.resolve()) or not path.is_file():
-        raise ExpressionError(
-            f"read('{name}'): there is no such namespace file in '{namespace}'", "see the setting namespace_files"
-        )
-    return path
+    def exists(self, path: str, namespace: str | None = None) -> bool:
+        try:
+            return bool(self.find(path, namespace))
+        except ExpressionError:
+            return False
+
+    def uri(self, path: str, namespace: str | None = None) -> str:
+        try:
+            return self._namespaces.uri(path, namespace)
+        except TaskError as error:
+            raise ExpressionError(error.message, error.hint) from error
+
+    def read(self, path: str, namespace: str | None = None) -> str:
+        file = self.find(path, namespace)
+        if file.stat().st_size > MAX_READ:
+            raise ExpressionError(
+                f"read('{path}'): the file is larger than {MAX_READ >> 20} MiB",
+                "pass the URI itself to inputFiles instead of its text",
+            )
+        try:
+            return file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ExpressionError(
+                f"read('{path}'): the file is not UTF-8 text", "pass the URI itself to inputFiles"
+            ) from error
+        except OSError as error:
+            raise ExpressionError(f"read('{path}'): {error.strerror}") from error

@@ -1,6 +1,6 @@
 """One execution under way: what it is, how far it has come, and what its expressions see."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tidewaiter.daemon.records import Execution, LogLine, TaskRun, TaskRunState,
 from tidewaiter.daemon.rest import Rest
 from tidewaiter.daemon.scope import Host, ScopedRendering, task_scope
 from tidewaiter.daemon.signals import Signals
-from tidewaiter.daemon.storage import ExecutionFiles, Storage
+from tidewaiter.daemon.storage import ExecutionFiles, NamespaceFolders, Storage
 from tidewaiter.daemon.tasklog import TaskLog
 from tidewaiter.tasks.context import GitSettings, RunnerSettings, TaskContext
 from tidewaiter.tasks.objectstore import ObjectStores
@@ -85,7 +85,14 @@ class Situation:
 
     def files(self, run: TaskRun) -> ExecutionFiles:
         """Give internal storage as a task run sees it."""
-        return ExecutionFiles.of(self.place.storage, self.execution, run.task_path or "outputs", run.id)
+        folders = self.namespace_folders
+        return ExecutionFiles.of(self.place.storage, self.execution, run.task_path or "outputs", run.id, folders)
+
+    @property
+    def namespace_folders(self) -> NamespaceFolders | None:
+        """The namespace files of the flow and its neighbours, None if there are none."""
+        root = self.place.host.namespace_files
+        return NamespaceFolders(root, self.flow.namespace) if root else None
 
     def note(self, run: TaskRun, branch: Branch) -> None:
         """Let the tasks that follow see what *run* gave."""
@@ -97,10 +104,10 @@ class Situation:
         place = workdir or self.folder
         outputs = self.progress.outputs if branch.local is None else {**self.progress.outputs, **branch.local}
         variables = {**self.variables, "outputs": outputs, "tasks": self.progress.states, **_surroundings(branch)}
-        scope = task_scope(variables, task, run, (place, output_dir(place)), self.files(run).path, self.place.host)
+        scope = task_scope(variables, task, run, (place, output_dir(place)), self.files(run), self.place.host)
         functions: dict[str, Callable[..., Any]] = {
             "errorLogs": lambda: [_error_log(line) for line in self.error_logs],
-            "currentEachOutput": lambda outputs: current_output(outputs, branch.values),
+            "tasksWithState": self.progress.with_state,
         }
         return Scope(scope.variables, {**scope.functions, **functions})
 
@@ -142,15 +149,6 @@ class Situation:
             "NAMESPACE": self.flow.namespace,
             "TIDEWAITER_TASK_RUN_ID": run.id,
         }
-
-
-def current_output(outputs: Any, values: Sequence[str]) -> Any:
-    """Give the part of *outputs* that belongs to the iterations of the loops around, as Kestra's function does."""
-    for value in values:
-        if not isinstance(outputs, Mapping) or value not in outputs:
-            break
-        outputs = outputs[value]
-    return outputs
 
 
 def _surroundings(branch: Branch) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tidewaiter.daemon.scope import (
     trigger_scope,
 )
 from tidewaiter.daemon.secrets import Secrets
-from tidewaiter.daemon.storage import ExecutionFiles, Storage
+from tidewaiter.daemon.storage import ExecutionFiles, NamespaceFolders, Storage
 
 FLOW = """\
 id: orders
@@ -65,9 +65,10 @@ def host(tmp_path: Path) -> Host:
 
 @pytest.fixture
 def scope(flow: AnyFlow, host: Host, tmp_path: Path) -> Scope:
-    files = ExecutionFiles.of(Storage(tmp_path / "storage"), EXECUTION, "t", "r")
+    folders = NamespaceFolders(tmp_path / "files", "demo.sub")
+    files = ExecutionFiles.of(Storage(tmp_path / "storage"), EXECUTION, "t", "r", folders)
     variables = execution_variables(flow, EXECUTION, [OBJECT], host)
-    return task_scope(variables, flow.tasks[0], RUN, (Path("/work"), Path("/out")), files.path, host)
+    return task_scope(variables, flow.tasks[0], RUN, (Path("/work"), Path("/out")), files, host)
 
 
 def put(tmp_path: Path, content: bytes) -> str:
@@ -95,6 +96,11 @@ def put(tmp_path: Path, content: bytes) -> str:
         ("{{ trigger.objects | jq('.[].bucket') | first }}", BUCKET),
         ("{{ trigger.objects[0].movedTo.uri }}", "s3://archive/done/a.csv"),
         ("{{ read('query.sql') }}", "select 1"),
+        ("{{ read('/query.sql') }} {{ read('query.sql', namespace='demo.sub') }}", "select 1 select 1"),
+        ("{{ fileURI('a/query.sql') }}", "kestra:///demo/sub/_files/a/query.sql"),
+        ("{{ read(fileURI('query.sql')) }} {{ read('nsfile:///query.sql') }}", "select 1 select 1"),
+        ("{{ read('nsfile://demo.sub/query.sql') }} {{ fileSize('query.sql') }}", "select 1 8"),
+        ("{{ fileExists('query.sql') }} {{ fileExists('nope.sql') }} {{ fileExists('../outside') }}", "true false false"),
     ],
 )  # fmt: skip
 def test_what_a_task_sees(expressions: Expressions, scope: Scope, source: str, text: str) -> None:
