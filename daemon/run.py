@@ -100,7 +100,7 @@ class Run:
 
     async def _begin(self, situation: Situation) -> Result | None:
         """Complete inputs and labels, and record them; gives a result only when that fails."""
-        scope = Scope(situation.variables, self.place.host.functions(self.flow.namespace))
+        scope = self.place.host.scope(situation.variables, self.place.host.functions(self.flow.namespace))
         try:
             inputs = self._inputs(scope)
             situation.variables["inputs"] = nested(inputs)

@@ -1,7 +1,7 @@
 """One execution under way: what it is, how far it has come, and what its expressions see."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ class Situation:
             "errorLogs": lambda: [_error_log(line) for line in self.error_logs],
             "tasksWithState": self.progress.with_state,
         }
-        return Scope(scope.variables, {**scope.functions, **functions})
+        return replace(scope, functions={**scope.functions, **functions})
 
     def concrete(self, task: Any, scope: Scope, only: Sequence[str] | None = None) -> Any:
         """Render the properties of *task*, or *only* some. Raises as `tidewaiter.config.spec.concrete`."""
