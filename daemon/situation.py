@@ -61,6 +61,7 @@ class Situation:
     rest: Rest
     error_logs: Sequence[LogLine] = ()
     begin_again: TaskRetry | None = None
+    inputs: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     pauses: dict[str, str | None] = field(default_factory=dict)
 
