@@ -54,9 +54,11 @@ class Run:
     place: Workplace
     rest: Rest = field(init=False)
     _pauses: dict[str, str | None] = field(default_factory=dict)
+    _noted: tuple[dict[str, Any], dict[str, str]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.rest = Rest(self.place.signals.launched)
+        self._noted = (dict(self.execution.inputs), dict(self.execution.labels))
 
     @property
     def unattended(self) -> bool:
@@ -114,8 +116,9 @@ class Run:
         return None
 
     async def _note(self, situation: Situation) -> None:
-        if (situation.inputs, situation.labels) != (self.execution.inputs, self.execution.labels):
+        if (situation.inputs, situation.labels) != self._noted:
             await self.place.journal.executions.note(self.execution.id, situation.inputs, situation.labels)
+            self._noted = (dict(situation.inputs), dict(situation.labels))
 
     def _inputs(self, scope: Scope) -> dict[str, Any]:
         """Type what was given and add the defaults; objects bring no inputs, so nothing can be required of them."""
