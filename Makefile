@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test lint check bench reliability conformance lock clean
+.PHONY: setup demo test lint check bench reliability conformance reference lock clean
 
 setup: $(READY)  ## .venv with everything
 
@@ -36,6 +36,9 @@ reliability: $(READY)  ## the reliability table: hours of kills and faults; ARGS
 
 conformance: $(READY)  ## how far Kestra's flows and expressions mean the same here; needs a corpus (TIDEWAITER_CORPUS)
 	PYTHONPATH=tests $(BIN)/python -m conformance $(ARGS)
+
+reference: $(READY)  ## write docs/reference from the specs
+	$(BIN)/tidewaiter schema --reference docs/reference
 
 lock: $(READY)  ## write requirements.lock from what .venv has
 	$(BIN)/pip freeze --exclude-editable | grep -E '^[A-Za-z0-9_.-]+==' | sort -f > requirements.lock

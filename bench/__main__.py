@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from bench import idle, intake, journal, latency, poll, shell, startup
+from bench import expressions, idle, intake, journal, latency, poll, shell, startup
 from bench.figure import Figure
 from bench.product import ROOT, install
 from bench.report import load, machine, print_text, results, save
@@ -22,6 +22,7 @@ from tidewaiter.daemon.demo.seaweedfs import program, seaweedfs
 MEASUREMENTS: Mapping[str, Callable[[Stage], list[Figure]]] = MappingProxyType(
     {
         "startup": startup.measure,
+        "expressions": expressions.measure,
         "idle": idle.measure,
         "latency": latency.measure,
         "shell": shell.measure,

@@ -43,19 +43,33 @@ class AwsConnection(Spec):
     """
 
     access_key_id: Dynamic[Optional] = None
+    """The access key; that of the daemon's environment without it."""
     secret_key_id: Dynamic[Optional] = None
+    """The secret key that belongs to it."""
     session_token: Dynamic[Optional] = None
+    """The token that belongs to temporary keys."""
     region: Dynamic[Optional] = None
+    """The region; that of the daemon's environment without it."""
     endpoint_override: Dynamic[Optional] = None
+    """The address of a store other than AWS."""
     expected_bucket_owner: Dynamic[Optional] = None
+    """The account that must own the bucket."""
     request_payer: Dynamic[Literal["requester"] | None] = None
+    """Agree to pay for requests."""
     sts_role_arn: Dynamic[Optional] = None
+    """A role to take on."""
     sts_role_external_id: Dynamic[Optional] = None
+    """The external id that the role asks for."""
     sts_role_session_name: Dynamic[Optional] = None
+    """The name of the session in that role."""
     sts_endpoint_override: Dynamic[Optional] = None
+    """The address of the service that gives roles."""
     sts_role_session_duration: Dynamic[PositiveDuration] = timedelta(minutes=15)
+    """How long a session in that role lasts."""
     compatibility_mode: Dynamic[bool] = False
+    """Has no effect: there is one client, without the limits of Kestra's two."""
     force_path_style: Dynamic[bool] = False
+    """Name the bucket in the path of the URL, not in its host."""
 
     def connection(self) -> Connection:
         """How to reach the store; only for a spec without templates."""
@@ -80,12 +94,19 @@ class MinioConnection(Spec):
     """The connection properties of the ``minio`` types. The two certificates are PEM text."""
 
     access_key_id: Dynamic[Optional] = None
+    """The access key; that of the daemon's environment without it."""
     secret_key_id: Dynamic[Optional] = None
+    """The secret key that belongs to it."""
     region: Dynamic[Optional] = None
+    """The region; that of the daemon's environment without it."""
     endpoint: Dynamic[Optional] = None
+    """The address of the store."""
     ca_pem: Dynamic[Optional] = None
+    """The certificates of the authorities to trust, as PEM text."""
     client_pem: Dynamic[Optional] = None
+    """The client's certificate and key, as PEM text."""
     ssl: Annotated[None, NotYet("name the authority of the server's certificate in 'caPem'", harmless=({},))] = None
+    """Refused: name the authority of the server's certificate in *caPem*."""
 
     def connection(self) -> Connection:
         """How to reach the store; only for a spec without templates."""

@@ -9,7 +9,7 @@ schema: ``on`` and ``no`` are text, dates stay text.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, cast
 
 import yaml
 
@@ -215,3 +215,81 @@ class _Builder:
 
 def _position(event: Any) -> Position:
     return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+Style = Literal["plain", "'", '"', "|", ">", "block", "flow", "alias"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One property of a map: where its key stands, and its value."""
+
+    key: "Node"
+    value: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """
+    A value in the text of a document, for those who edit it: offsets *start* to *end*, without space around it.
+
+    A value that is not written, as in ``key:``, is empty and stands where it would begin.
+    """
+
+    start: int
+    end: int
+    style: Style
+    text: str = ""
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    items: tuple["Node", ...] = ()
+
+    def at(self, path: Path) -> "Node | None":
+        """The node that *path* leads to from here; None where an alias or a merge is in the way."""
+        node: Node | None = self
+        for step in path:
+            if node is None:
+                return None
+            if isinstance(step, int):
+                node = node.items[step] if step < len(node.items) else None
+            else:
+                node = node.entries[step].value if step in node.entries else None
+        return node
+
+
+def nodes(text: str) -> Node:
+    """
+    Give where everything stands in *text*, one that `parse` has read.
+
+    Raises:
+        ConfigError: there is nothing in it.
+    """
+    events: Iterator[Any] = iter(yaml.parse(text, Loader=_Loader))
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            return _place(next(events), events, text)
+    raise ConfigError([Problem("", 0, 0, "the file is empty")])
+
+
+def _place(event: Any, events: Iterator[Any], text: str) -> Node:
+    """Build the node that begins with *event*; its marks count characters."""
+    start, end = event.start_mark.index, event.end_mark.index
+    if isinstance(event, yaml.AliasEvent):
+        return Node(start, end, "alias")
+    if isinstance(event, yaml.ScalarEvent):
+        return Node(start, start + len(text[start:end].rstrip()), cast("Style", event.style or "plain"), event.value)
+    style: Style = "flow" if event.flow_style else "block"
+    if isinstance(event, yaml.SequenceStartEvent):
+        items: list[Node] = []
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            items.append(_place(event, events, text))
+        return Node(start, _end(event, style, items), style, items=tuple(items))
+    entries: dict[str, Entry] = {}
+    while not isinstance(event := next(events), yaml.MappingEndEvent):
+        key = _place(event, events, text)
+        entries.setdefault(key.text, Entry(key, _place(next(events), events, text)))
+    return Node(start, _end(event, style, [entry.value for entry in entries.values()]), style, entries=entries)
+
+
+def _end(event: Any, style: Style, inner: list[Node]) -> int:
+    """A block ends with what is last in it; the parser puts its end where the next thing begins."""
+    return inner[-1].end if style == "block" and inner else int(event.end_mark.index)

@@ -124,10 +124,16 @@ def _namespace(value: str) -> str:
     return value
 
 
+DURATION_PATTERN = r"^\s*[-+]?[Pp](?=[\dTt])[\dWwDdTtHhMmSs.,]+\s*$"
+"""What a duration looks like, for editors."""
+
+SIZE_PATTERN = r"^\s*\d+(\.\d+)?\s*[A-Za-z]*\s*$"
+"""What a number of bytes looks like, for editors."""
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
-    WithJsonSchema({"type": "string", "format": "duration", "examples": ["PT1M"]}),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
 ]
 """A length of time in ISO-8601; see `parse_duration`."""
 
@@ -135,13 +141,13 @@ Size = Annotated[
     int,
     BeforeValidator(_size),
     Field(ge=0),
-    WithJsonSchema({"type": ["integer", "string"], "examples": ["10 MiB"]}),
+    WithJsonSchema({"type": ["integer", "string"], "pattern": SIZE_PATTERN}),
 ]
 """A number of bytes; see `parse_size`."""
 
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 
-Text = Annotated[str, BeforeValidator(_text)]
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 """A string; numbers and booleans are taken in their YAML spelling, as Kestra does."""
 
 Optional = Annotated[str | None, AfterValidator(_none_if_empty)]
@@ -154,7 +160,7 @@ Id = Annotated[
     str,
     StringConstraints(max_length=100),
     _named(_ID, "letters, digits, '.', '_' and '-', beginning with a letter or digit"),
-    WithJsonSchema({"type": "string", "pattern": f"^{_ID}$", "maxLength": 100}),
+    WithJsonSchema({"type": ["string", "integer"], "pattern": f"^{_ID}$", "maxLength": 100}),
 ]
 """The id of a flow, task or trigger (kestra.md §1.4)."""
 

@@ -43,15 +43,25 @@ class TaskSpec(TypedSpec):
     )
 
     id: Id
+    """The name under which the flow finds its outputs; unique in the flow."""
     type: str
+    """What it does: the name of a task type."""
     description: str | None = None
+    """For readers; Markdown."""
     disabled: bool = False
+    """Leave it out, as if it were not there."""
     run_if: Dynamic[Text] = "true"
+    """Skip it if this renders to nothing, ``0``, ``-0`` or ``false``."""
     timeout: Dynamic[PositiveDuration | None] = None
+    """How long one attempt may take before it is ended and has failed."""
     retry: Retry | None = None
+    """How it is tried again after a failure; without it, as the task around it or the flow says."""
     allow_failure: bool = False
+    """Let the flow go on after it has failed, with a warning."""
     allow_warning: bool = False
+    """Take a warning for a success."""
     log_level: Level | None = None
+    """Keep only records of this level and above."""
 
     def children(self) -> tuple["TaskSpec", ...]:
         """The tasks inside this one, in order."""
@@ -71,24 +81,38 @@ class TriggerSpec(TypedSpec):
     )
 
     id: Id
+    """Its name; unique among the triggers of the flow."""
     type: str
+    """What it waits for: the name of a trigger type."""
     description: str | None = None
+    """For readers; Markdown."""
     disabled: bool = False
+    """Start nothing."""
     allow_concurrent: bool = False
+    """Start an execution while the one before it has not ended."""
     log_level: Annotated[Level | None, Field(validation_alias=AliasChoices("logLevel", "minLogLevel"))] = None
+    """Keep only records of this level and above."""
     labels: Labels = Field(default_factory=dict)
+    """Labels of the executions it starts; they win over those of the flow."""
     stop_after: tuple[EndedState, ...] = ()
+    """Pause the trigger when an execution of it ends in one of these states."""
 
 
 class Output(Spec):
     """One output of a flow, rendered when its last task has ended."""
 
     id: Id
+    """Its name in the outputs of the execution."""
     type: str = "STRING"
+    """Its type, for readers."""
     description: str | None = None
+    """For readers."""
     display_name: str | None = None
+    """What a form calls it."""
     required: bool = True
+    """Whether the execution fails if it cannot be rendered."""
     value: Dynamic[Any]
+    """What it is; it sees ``outputs`` of the tasks."""
 
 
 class Concurrency(Spec):
@@ -98,7 +122,9 @@ class Concurrency(Spec):
     """
 
     limit: Annotated[int, Field(gt=0)]
+    """How many at once."""
     behavior: Literal["QUEUE", "CANCEL", "FAIL"] = "QUEUE"
+    """What becomes of the others."""
 
 
 class PluginDefault(Spec):
@@ -108,8 +134,11 @@ class PluginDefault(Spec):
     """
 
     type: str
+    """The type's name, or how the names of several begin."""
     forced: bool = False
+    """Win over what a task or trigger says itself."""
     values: dict[str, Any] = Field(default_factory=dict)
+    """The properties."""
 
 
 TaskT = TypeVar("TaskT", bound=TaskSpec)
@@ -138,24 +167,41 @@ class Flow(Spec, Generic[TaskT, TriggerT]):
     )
 
     id: Id
+    """Its name; unique in the namespace."""
     namespace: Namespace
+    """Where it belongs; dots separate levels."""
     revision: int | None = None
+    """Kestra's count of its changes; for readers."""
     description: str | None = None
+    """For readers; Markdown."""
     labels: Labels = Field(default_factory=dict)
+    """Labels of all its executions."""
     variables: dict[str, Any] = Field(default_factory=dict)
+    """Values for its expressions, as ``vars.name``. Expressions in them are rendered by ``render(vars.name)``."""
     inputs: tuple[Input, ...] = ()
+    """What may be given to an execution, as ``inputs.id``."""
     tasks: Annotated[tuple[TaskT, ...], Field(min_length=1)]
+    """What to do, one after another."""
     errors: tuple[TaskT, ...] = ()
+    """What to do when a task has failed; the execution has failed all the same."""
     finally_: tuple[TaskT, ...] = Field((), alias="finally")
+    """What to do in the end, whatever has happened."""
     after_execution: tuple[TaskT, ...] = ()
+    """What to do when the execution has ended; it sees ``execution.state`` and no longer changes it."""
     triggers: tuple[TriggerT, ...] = ()
+    """What starts it."""
     outputs: tuple[Output, ...] = ()
+    """What an execution gives."""
     plugin_defaults: tuple[PluginDefault, ...] = Field(
         (), validation_alias=AliasChoices("pluginDefaults", "taskDefaults")
     )
+    """Properties for all tasks and triggers of a type."""
     concurrency: Concurrency | None = None
+    """How many of its executions may run at once; no limit without it."""
     retry: Retry | None = None
+    """How tasks without a *retry* of their own are tried again."""
     disabled: bool = False
+    """Start no executions."""
 
     @property
     def path(self) -> str:

@@ -34,7 +34,9 @@ class DependsOn(Spec):
     """When an input is asked for at all: the inputs its condition looks at, and the condition."""
 
     inputs: tuple[str, ...] = ()
+    """The inputs that *condition* looks at."""
     condition: str | None = None
+    """An expression; if it is false, the input is not asked for and has no value."""
 
 
 class Input(Spec):
@@ -53,24 +55,43 @@ class Input(Spec):
     })  # fmt: skip
 
     id: Annotated[Id, Field(validation_alias=AliasChoices("id", "name"))]
+    """Its name, as in ``inputs.name``."""
     type: InputType = "STRING"
+    """What it may be."""
     description: str | None = None
+    """For readers."""
     display_name: str | None = None
+    """What a form calls it."""
     required: bool = True
+    """Refuse an execution that is given nothing for it and that it has no default for."""
     defaults: Any = None
+    """Its value when nothing is given."""
     depends_on: DependsOn | None = None
+    """When it is asked for."""
     validator: str | None = None
+    """A regular expression in Java's syntax that a STRING must match."""
     values: tuple[Text, ...] | None = None
+    """What an ENUM, SELECT or MULTISELECT may be."""
     options: tuple[Text, ...] | None = None
+    """An older name of *values*, for MULTISELECT."""
     expression: str | None = None
+    """An expression that gives a list of what may be chosen."""
     allow_custom_value: bool = False
+    """Accept what is not among those to choose from."""
     auto_select_first: bool = False
+    """Take the first of *values* when nothing is given."""
     item_type: InputType | None = None
+    """The type of what is in an ARRAY."""
     min: Any = None
+    """The least an INT, FLOAT or DURATION may be."""
     max: Any = None
+    """The most an INT, FLOAT or DURATION may be."""
     after: str | None = None
+    """The earliest a DATE, TIME or DATETIME may be."""
     before: str | None = None
+    """The latest a DATE, TIME or DATETIME may be."""
     extension: str | None = None
+    """The extension that a FILE gets."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

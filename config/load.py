@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -12,7 +12,8 @@ from tidewaiter.config.defaults import with_defaults
 from tidewaiter.config.document import Document, Path
 from tidewaiter.config.errors import ConfigError, ExpressionError, Problem
 from tidewaiter.config.expression import Expressions
-from tidewaiter.config.spec import OneOf, has_expression
+from tidewaiter.config.parts import parts, written_names
+from tidewaiter.config.spec import has_expression
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -166,7 +167,8 @@ def _problem(document: Document, model: type[BaseModel], details: ErrorDetails) 
     path = _path(document.data, details["loc"])
     kind = details["type"]
     if kind == "extra_forbidden":
-        owner = _model_at(document.data, model, details["loc"][:-1])
+        around = _path(document.data, details["loc"][:-1])
+        owner = next((part.spec for part in parts(document.data, model) if part.path == around), None)
         return document.problem(path, *_unknown_property(owner, str(details["loc"][-1])), at_key=True)
     if kind == "misfit":
         return _misfit(document, path, details["ctx"])
@@ -209,13 +211,12 @@ def _got(details: ErrorDetails) -> str:
 
 
 def _path(data: Any, loc: Path) -> Path:
-    """The part of *loc* that is in the data: what is missing has no position of its own."""
+    """The parts of *loc* that are in the data: neither what is missing nor the name of a choice has a position."""
     path: list[str | int] = []
     for part in loc:
-        if not _has(data, part):
-            break
-        data = data[part]
-        path.append(part)
+        if _has(data, part):
+            data = data[part]
+            path.append(part)
     return tuple(path)
 
 
@@ -224,7 +225,7 @@ def _has(data: Any, part: str | int) -> bool:
 
 
 def _unknown_property(owner: type[BaseModel] | None, name: str) -> tuple[str, str | None]:
-    known = [field.alias or key for key, field in owner.model_fields.items()] if owner else []
+    known = [written_names(key, field)[0] for key, field in owner.model_fields.items()] if owner else []
     return f"unknown property '{name}'", _did_you_mean(name, known) or (
         f"known here: {', '.join(sorted(known))}" if known else None
     )
@@ -240,37 +241,3 @@ def _unknown_type(details: ErrorDetails) -> tuple[str, str | None]:
 def _did_you_mean(name: str, known: Iterable[str]) -> str | None:
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else None
-
-
-def _model_at(data: Any, model: type[BaseModel], loc: Path) -> type[BaseModel] | None:
-    """The model that the part at *loc* is validated by; where there is a choice, the data's ``type`` makes it."""
-    current: type[BaseModel] | None = model
-    annotation: Any = model
-    for part in loc:
-        data = data[part] if _has(data, part) else None
-        if isinstance(part, str):
-            field = (
-                next((f for n, f in current.model_fields.items() if part in {n, f.alias}), None) if current else None
-            )
-            if field is None:
-                return current
-            annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-            current = next(_found_models(annotation), None)
-        chosen = next((choice.selected(data) for choice in _choices(annotation)), None)
-        if chosen is not None:
-            current = annotation = chosen
-    return current
-
-
-def _choices(annotation: Any) -> Iterator[OneOf]:
-    if get_origin(annotation) is Annotated:
-        yield from (item for item in annotation.__metadata__ if isinstance(item, OneOf))
-    for inner in get_args(annotation):
-        yield from _choices(inner)
-
-
-def _found_models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _found_models(inner)

@@ -23,14 +23,23 @@ class Retry(Spec):
     """
 
     type: Literal["constant", "exponential", "random"]
+    """How the waits between attempts grow."""
     interval: PositiveDuration | None = None
+    """The first wait."""
     max_interval: PositiveDuration | None = None
+    """The longest wait."""
     min_interval: PositiveDuration | None = None
+    """The shortest wait, of ``random``."""
     delay_factor: Annotated[float, Field(ge=1, le=1000)] = 2.0
+    """By what each wait is longer than the one before, of ``exponential``."""
     max_attempts: Annotated[int | None, Field(ge=1, validation_alias=AliasChoices("maxAttempts", "maxAttempt"))] = None
+    """How many attempts in all, the first one counted."""
     max_duration: PositiveDuration | None = None
+    """How long after the first attempt began another one may begin."""
     warning_on_retry: bool = False
+    """End with a warning if it took more than one attempt."""
     behavior: Literal["RETRY_FAILED_TASK", "CREATE_NEW_EXECUTION"] = "RETRY_FAILED_TASK"
+    """Try the task again, or end the execution and start a new one."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -106,13 +106,15 @@ class Settings(Section):
 
     *state_dir* holds the journal, internal storage and working directories; *flows* are folders (or files) of flows;
     *grace_period* is how long a clean stop waits for running executions. *globals* is what ``globals`` shows in
-    expressions.
+    expressions. With *recursive_rendering*, expressions in variables are rendered where they are used, as Kestra did
+    before 0.14; data never is.
     """
 
     state_dir: pathlib.Path = pathlib.Path("tidewaiter-state")
     flows: tuple[pathlib.Path, ...] = ()
     namespace_files: pathlib.Path | None = None
     globals: dict[str, Any] = Field(default_factory=dict)
+    recursive_rendering: bool = False
     listen: str | None = None
     log_format: Literal["json", "console"] | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"

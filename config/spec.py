@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tidewaiter.config.errors import ExpressionError, PropertyError
@@ -35,10 +36,17 @@ T = TypeVar("T")
 Render = Callable[[str], str]
 """Turns the source text of one expression into its value."""
 
+REFERENCE = "x-one-of"
+"""In a JSON Schema being made: the place of a choice's own schema, by the identity of its `OneOf`."""
+
 KESTRA_PREFIX = "io.kestra.plugin."
 _CONCRETE = {"concrete": True}
 _EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _OBJECT = re.compile(r"\bobject\b")
+_RENAMED = re.compile(
+    r"\.fs\.http\.|\.core\.flow\.(?:Worker|Flow|WaitFor)$|TaskRunner$|\.Purge(?:Execution)?$"
+    r"|\.(?!FlowCondition|FlowNamespaceCondition|MultipleCondition)\w+Condition$"
+)
 _SECRET = re.compile("secret|token|password|passphrase|key", re.IGNORECASE)
 
 
@@ -88,7 +96,9 @@ class TypedSpec(Spec):
     NAMES: ClassVar[tuple[str, ...]] = ()
 
     id: str
+    """Its name."""
     type: str
+    """The name of its type."""
 
     @classmethod
     def accepted_names(cls) -> tuple[str, ...]:
@@ -96,18 +106,30 @@ class TypedSpec(Spec):
         return (*cls.NAMES, *(short_name(name) for name in cls.NAMES if name.startswith(KESTRA_PREFIX)))
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """Offer the accepted names of ``type`` to editors."""
-        json_schema = handler.resolve_ref_schema(handler(schema))
-        if cls.NAMES:
-            json_schema["properties"]["type"] = {"type": "string", "enum": list(cls.accepted_names())}
-        return json_schema
+    def current_name(cls, written: str) -> str:
+        """Give the present full name for *written*, one of the accepted names."""
+        return current_name(cls.NAMES, written)
 
 
 def short_name(name: str) -> str:
     """Shorten a full Kestra type name: ``io.kestra.plugin.core.log.Log`` is ``log.Log``."""
     rest = name.removeprefix(KESTRA_PREFIX)
     return rest.removeprefix("core.").removeprefix("scripts.")
+
+
+def is_current(name: str) -> bool:
+    """Tell whether a full type name is one that Kestra still uses."""
+    return name.startswith(KESTRA_PREFIX) and not _RENAMED.search(name)
+
+
+def current_name(names: Sequence[str], written: str) -> str:
+    """
+    Give the present full name for *written*, one of *names* or short for one.
+
+    *names* are ordered as in `TypedSpec.NAMES`: an old name stands for the present one before it.
+    """
+    at = next(index for index, name in enumerate(names) if written in {name, short_name(name)})
+    return next((name for name in reversed(names[: at + 1]) if is_current(name)), names[0])
 
 
 class OneOf:
@@ -134,9 +156,14 @@ class OneOf:
         return {name: spec for spec in self.specs for name in spec.accepted_names()}
 
     @property
+    def accepted_names(self) -> tuple[str, ...]:
+        """Every name of every spec."""
+        return tuple(self._by_name)
+
+    @property
     def names(self) -> Mapping[str, str]:
         """The current full name behind every accepted name."""
-        return {name: spec.NAMES[0] for name, spec in self._by_name.items()}
+        return {name: spec.current_name(name) for name, spec in self._by_name.items()}
 
     def selected(self, value: Any) -> type[TypedSpec] | None:
         """The spec that the ``type`` of *value* selects, None without one."""
@@ -156,10 +183,9 @@ class OneOf:
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(self._validate)
 
-    def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        for spec in self.specs:
-            spec.model_rebuild()
-        return handler(core_schema.union_schema([spec.__pydantic_core_schema__ for spec in self.specs]))
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Stand for the choice: `tidewaiter.config.schema` puts its schema there, for task types contain each other."""
+        return {REFERENCE: id(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +241,10 @@ class _DynamicMarker:
         schema = handler.generate_schema(functools.reduce(operator.or_, written)) if written else handler(source)
         return core_schema.with_info_wrap_validator_function(self._validate, schema)
 
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Accept an expression, and JSON text for lists and maps, beside the type itself."""
+        return _or_expression(handler(schema))
+
     def _validate(self, value: Any, inner: Callable[[Any], Any], info: ValidationInfo) -> Any:
         if isinstance(value, Template | ObjectTemplate):
             return value
@@ -228,6 +258,25 @@ class _DynamicMarker:
             if parsed is None:
                 raise
             return inner(parsed)
+
+
+def _or_expression(schema: dict[str, Any]) -> dict[str, Any]:
+    """Let *schema* accept the texts that `_DynamicMarker` does: expressions, and what reads as the value."""
+    choices = schema["anyOf"] if schema.keys() == {"anyOf"} else [schema]
+    if any(choice.keys() <= {"type"} and "string" in choice.get("type", "string") for choice in choices):
+        return schema
+    kinds = {kind for choice in choices if isinstance(kind := choice.get("type"), str)}
+    pattern = r"\{[{%#]"
+    if kinds & {"array", "object"}:
+        pattern += r"|^\s*[\[{]"
+    if kinds & {"integer", "number"}:
+        pattern += r"|^[-+]?\d+(\.\d+)?$"
+    return {"anyOf": [*choices, {"type": "string", "pattern": pattern, "title": "expression"}]}
+
+
+def takes_expressions(field: FieldInfo) -> bool:
+    """Tell whether a property is declared ``Dynamic`` or ``PerObject``."""
+    return any(isinstance(item, _DynamicMarker) for item in field.metadata)
 
 
 def _json(value: Any) -> Any:

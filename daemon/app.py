@@ -74,7 +74,8 @@ def make_host(settings: Settings, environment: MutableMapping[str, str]) -> Host
     """Take secrets and ``envs`` from *environment*; the secrets are removed from it."""
     folders = [folder for folder in (settings.secrets.directory, systemd.credentials_folder(environment)) if folder]
     secrets, envs = Secrets.take(environment, folders), environment_variables(environment)
-    return Host(secrets, envs, settings.namespace_files, globals=settings.globals)
+    recursive = settings.recursive_rendering
+    return Host(secrets, envs, settings.namespace_files, globals=settings.globals, recursive=recursive)
 
 
 @dataclass

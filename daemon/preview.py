@@ -5,7 +5,7 @@ Looks with the same eyes as the daemon (`tidewaiter.daemon.claimer`), but claims
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,9 +54,9 @@ class Preview:
             TidewaiterError: the trigger cannot look now, for the reason given.
         """
         view = await self._view(watch)
-        stays: list[Found] = []
+        stays = _Stays()
         async with self.port.connect(view.spec.connection(), view.spec.bucket) as bucket:
-            look = await view.claimer(self.port, stays.append).look(bucket, view.room, to_the_end=True)
+            look = await view.claimer(stays.note).look(bucket, view.room, to_the_end=True)
         return _plan(view, look, stays)
 
     async def explain(self, watch: Watch, key: str) -> dict[str, Any]:
@@ -69,8 +69,8 @@ class Preview:
         view = await self._view(watch)
         rows = await self.port.journal.objects.newest(Wanted(trigger=watch.key, key=key, limit=_LATEST))
         async with self.port.connect(view.spec.connection(), view.spec.bucket) as bucket:
-            listed = await _find(bucket, key)
-            answer = await self._answer(view, bucket, key, listed, rows)
+            listed, at = await _find(bucket, key)
+            answer = await self._answer(replace(view, at=at), bucket, key, listed, rows)
         return {
             "trigger": str(watch.key),
             "bucket": view.spec.bucket,
@@ -79,15 +79,13 @@ class Preview:
             "answer": answer.text,
             "rule": answer.rule,
             "object": _listed(listed) if listed else None,
-            "history": [await self._past(row) for row in rows],
+            "history": [_past(row) for row in rows],
         }
 
     async def _view(self, watch: Watch) -> "_View":
         spec = checked_trigger(watch, self.port)
-        return _View(watch, spec, rules_of(spec, watch, self.port), await self._standing(watch), self.port)
-
-    async def _standing(self, watch: Watch) -> Standing:
-        return await self.port.journal.detections.standing(watch.key)
+        standing = await self.port.journal.detections.standing(watch.key)
+        return _View(watch, spec, rules_of(spec, watch, self.port), standing, self.port)
 
     async def _answer(
         self, view: "_View", bucket: Bucket, key: str, listed: S3Object | None, rows: Sequence[Mapping[str, Any]]
@@ -105,7 +103,7 @@ class Preview:
 
     async def _news(self, view: "_View", bucket: Bucket, listed: S3Object, change: str) -> "_Answer":
         """Explain an object that nobody has claimed."""
-        verdict = view.rules.judge(listed, datetime.now(UTC))
+        verdict = view.rules.judge(listed, view.at)
         if view.spec.on not in {change, "CREATE_OR_UPDATE"}:
             verdict = Verdict(Kind.SKIP, "on", f"it is a {change}; on is {view.spec.on}")
         if verdict.kind is Kind.TAKE and view.spec.in_sets:
@@ -123,9 +121,14 @@ class Preview:
 
     async def _in_its_set(self, view: "_View", bucket: Bucket, key: str) -> Verdict | None:
         """Give the last word on an object that waits with others; None if its set is complete."""
-        stays: list[Found] = []
-        await view.claimer(self.port, stays.append).look(bucket, max(view.room, 1), to_the_end=True)
-        return next((found.verdict for found in stays if found.object.key == key), None)
+        verdicts: list[Verdict] = []
+
+        def note(found: Found) -> None:
+            if found.object.key == key:
+                verdicts.append(found.verdict)
+
+        await view.claimer(note).look(bucket, max(view.room, 1), to_the_end=True)
+        return verdicts[0] if verdicts else None
 
     async def _known(self, rows: Sequence[Mapping[str, Any]]) -> str:
         """Explain an object whose present content is known already."""
@@ -147,16 +150,19 @@ class Preview:
         waits = " and waits for its turn" if execution.state is ExecutionState.CREATED else ""
         return f"its execution {execution.id} is {execution.state}{waits}"
 
-    async def _past(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "id": row["id"],
-            "state": row["state"],
-            "etag": row["etag"],
-            "lastModified": row["last_modified"],
-            "executionId": execution_id(row["batch_id"]) if row["uri"] else None,
-            "error": row["error"],
-            "updatedAt": row["updated_at"],
-        }
+
+@dataclass(slots=True)
+class _Stays:
+    """What a look leaves: some of what is held back, and how many objects are not meant, however many there are."""
+
+    held: list[Found] = field(default_factory=list)
+    skipped: int = 0
+
+    def note(self, found: Found) -> None:
+        if found.verdict.kind is Kind.SKIP:
+            self.skipped += 1
+        elif found.verdict.kind is Kind.WAIT and len(self.held) < _MOST_SHOWN:
+            self.held.append(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +176,14 @@ class _Answer:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A trigger as its next look would see it."""
+    """A trigger as its next look would see it, *at* a moment by the clock of the store."""
 
     watch: Watch
     spec: BucketTrigger
     rules: Rules
     standing: Standing
     port: Port = field(repr=False)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def room(self) -> int:
@@ -194,14 +201,24 @@ class _View:
             return f"{self.standing.batches} executions are ahead of it; it is taken when one of them ends"
         return None
 
-    def claimer(self, port: Port, notice: Callable[[Found], object]) -> Claimer:
+    def claimer(self, notice: Callable[[Found], object]) -> Claimer:
         """Make a claimer that only looks."""
-        return Claimer(self.watch.key, port.journal.detections, self.rules, Manifests(), notice)
+        return Claimer(self.watch.key, self.port.journal.detections, self.rules, Manifests(), notice)
 
 
-def _plan(view: _View, look: Look, stays: Sequence[Found]) -> dict[str, Any]:
-    held = [found for found in stays if found.verdict.kind is Kind.WAIT]
-    skipped = sum(1 for found in stays if found.verdict.kind is Kind.SKIP)
+def _past(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "state": row["state"],
+        "etag": row["etag"],
+        "lastModified": row["last_modified"],
+        "executionId": execution_id(row["batch_id"]) if row["uri"] else None,
+        "error": row["error"],
+        "updatedAt": row["updated_at"],
+    }
+
+
+def _plan(view: _View, look: Look, stays: _Stays) -> dict[str, Any]:
     return {
         "trigger": str(view.watch.key),
         "bucket": view.spec.bucket,
@@ -211,13 +228,13 @@ def _plan(view: _View, look: Look, stays: Sequence[Found]) -> dict[str, Any]:
         "room": view.room,
         "batches": [[_claim(claim) for claim in batch] for batch in look.batches],
         "refused": [{"key": claim.arrival.object.key, "reason": claim.refusal} for claim in look.refused],
-        "held": [_held(found) for found in held[:_MOST_SHOWN]],
+        "held": [_held(found) for found in stays.held],
         "heldByRule": dict(look.held),
         "backlog": {
             "objects": look.backlog.objects,
             "oldest": timestamp(look.backlog.oldest) if look.backlog.oldest else None,
         },
-        "notMeant": skipped,
+        "notMeant": stays.skipped,
         "trouble": str(look.trouble) if look.trouble else None,
     }
 
@@ -249,11 +266,13 @@ def _listed(item: S3Object) -> dict[str, Any]:
     }
 
 
-async def _find(bucket: Bucket, key: str) -> S3Object | None:
-    """Give the object at *key* as a listing shows it; what begins with *key* is listed from *key* on."""
+async def _find(bucket: Bucket, key: str) -> tuple[S3Object | None, datetime]:
+    """
+    Give the object at *key* as a listing shows it, and the store's time; what begins with *key* is listed from it on.
+    """
     async for page in bucket.list(key, page_size=1):
-        return next((item for item in page.objects if item.key == key), None)
-    return None
+        return next((item for item in page.objects if item.key == key), None), page.at or datetime.now(UTC)
+    return None, datetime.now(UTC)
 
 
 def _out_of_sight(spec: BucketTrigger) -> str:

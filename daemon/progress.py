@@ -61,6 +61,14 @@ class Progress:
             run.state in states and inside.startswith((f"{path}/", f"{path}[")) for inside, run in self.ended.items()
         )
 
+    def with_state(self, state: str) -> list[dict[str, Any]]:
+        """Give the tasks that ended in *state*, as Kestra's function does."""
+        return [
+            {"taskId": run.task_id, "state": run.state.value, **({} if run.value is None else {"value": run.value})}
+            for run in self.ended.values()
+            if run.state.value == state.upper()
+        ]
+
     def attempts(self, path: str) -> int:
         """How often the task at *path* was begun."""
         return max((run.attempt for run in self._attempts.get(path, ())), default=0)

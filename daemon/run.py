@@ -4,7 +4,7 @@ them (kestra.md §1.4).
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -54,9 +54,11 @@ class Run:
     place: Workplace
     rest: Rest = field(init=False)
     _pauses: dict[str, str | None] = field(default_factory=dict)
+    _noted: tuple[dict[str, Any], dict[str, str]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.rest = Rest(self.place.signals.launched)
+        self._noted = (dict(self.execution.inputs), dict(self.execution.labels))
 
     @property
     def unattended(self) -> bool:
@@ -95,26 +97,28 @@ class Run:
             variables=execution_variables(self.flow, self.execution, self.objects, self.place.host),
             rest=self.rest,
             pauses=self._pauses,
+            inputs=dict(self.execution.inputs),
             labels=dict(self.execution.labels),
         )
 
     async def _begin(self, situation: Situation) -> Result | None:
         """Complete inputs and labels, and record them; gives a result only when that fails."""
-        scope = Scope(situation.variables, self.place.host.functions(self.flow.namespace))
+        scope = self.place.host.scope(situation.variables, self.place.host.functions(self.flow.namespace))
         try:
-            inputs = self._inputs(scope)
-            situation.variables["inputs"] = nested(inputs)
+            situation.inputs = self._inputs(scope)
+            situation.variables["inputs"] = nested(situation.inputs)
             situation.labels = {**self._labels(situation, scope), **situation.labels}
         except TidewaiterError as error:
             situation.log(situation.own_run)("ERROR", str(error))
             return Result("FAILED", error=situation.mask(error.message))
         situation.variables["labels"] = nested(situation.labels)
-        await self._note(situation, inputs)
+        await self._note(situation)
         return None
 
-    async def _note(self, situation: Situation, inputs: Mapping[str, Any]) -> None:
-        if (inputs, situation.labels) != (self.execution.inputs, self.execution.labels):
-            await self.place.journal.executions.note(self.execution.id, inputs, situation.labels)
+    async def _note(self, situation: Situation) -> None:
+        if (situation.inputs, situation.labels) != self._noted:
+            await self.place.journal.executions.note(self.execution.id, situation.inputs, situation.labels)
+            self._noted = (dict(situation.inputs), dict(situation.labels))
 
     def _inputs(self, scope: Scope) -> dict[str, Any]:
         """Type what was given and add the defaults; objects bring no inputs, so nothing can be required of them."""
@@ -176,8 +180,7 @@ class Run:
         state = ExecutionState(result.state)
         route = route_after(state, bucket_trigger(self.flow, self.execution))
         end = partial(self.place.journal.executions.end, after=bool(self.flow.after_execution))
-        if situation.labels != dict(self.execution.labels):
-            await until_recorded(partial(self._note, situation, self.execution.inputs))
+        await until_recorded(partial(self._note, situation))
         await until_recorded(self.place.journal.logs.flush)
         await until_recorded(partial(end, self.execution.id, state, result.outputs, result.error, route))
         self.place.signals.tell(self.execution.id)

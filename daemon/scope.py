@@ -4,7 +4,7 @@ asked.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,14 +12,16 @@ from typing import Any
 from tidewaiter.config.errors import ExpressionError, TaskError
 from tidewaiter.config.expression import Expressions, Scope
 from tidewaiter.config.flow import TaskSpec, TriggerSpec
-from tidewaiter.config.spec import concrete
+from tidewaiter.config.spec import concrete, has_expression
 from tidewaiter.daemon.flows import AnyFlow
 from tidewaiter.daemon.journal.kv import KeyValues, ScopedKeyValues
 from tidewaiter.daemon.records import Detection, Execution, TaskRun
 from tidewaiter.daemon.secrets import Secrets
+from tidewaiter.daemon.storage import ExecutionFiles, NamespaceFolders
 from tidewaiter.triggers.s3 import BucketTrigger
 
 MAX_READ = 16 << 20
+_WRITTEN = frozenset({"vars", "globals", "envs", "flow"})
 _ENVIRONMENT = ("KESTRA_", "ENV_")
 
 
@@ -27,6 +29,8 @@ _ENVIRONMENT = ("KESTRA_", "ENV_")
 class Host:
     """
     What the machine lends to expressions: secrets, ``envs``, namespace files, the key/value stores and ``globals``.
+
+    With *recursive*, what variables give is rendered again, as Kestra did before 0.14.
     """
 
     secrets: Secrets
@@ -34,11 +38,22 @@ class Host:
     namespace_files: Path | None = None
     kv: KeyValues | None = None
     globals: Mapping[str, Any] = field(default_factory=dict)
+    recursive: bool = False
 
     def functions(self, namespace: str) -> dict[str, Callable[..., Any]]:
         """Give the functions that every expression of a flow in *namespace* may call."""
         values = {"kv": ScopedKeyValues(self.kv, namespace).function} if self.kv else {}
         return {"secret": self.secrets.get, **values}
+
+    def scope(self, variables: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]) -> Scope:
+        """
+        Make the scope of an expression. Only what the flow's author or the operator wrote is ever rendered again: keys,
+        contents and other data are not, whatever they look like.
+        """
+        if not self.recursive:
+            return Scope(variables, functions)
+        seen = {name: value if name in _WRITTEN else _inert(value) for name, value in variables.items()}
+        return Scope(seen, {name: _giving_data(function) for name, function in functions.items()}, recursive=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +72,26 @@ class ScopedRendering:
         return self.expressions.evaluate(source, self._with(more))
 
     def _with(self, more: Mapping[str, Any]) -> Scope:
-        return Scope({**self.scope.variables, **more}, self.scope.functions) if more else self.scope
+        return replace(self.scope, variables={**self.scope.variables, **more}) if more else self.scope
+
+
+def _giving_data(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function of which nothing that it gives is rendered."""
+    return lambda *given, **named: _inert(function(*given, **named))
+
+
+def _inert(value: Any) -> Any:
+    """Give *value* with every text that looks like an expression kept from being one."""
+    if isinstance(value, str):
+        return f"{{% raw %}}{value}{{% endraw %}}" if has_expression(value) and "endraw" not in value else _plain(value)
+    if isinstance(value, Mapping):
+        return {name: _inert(item) for name, item in value.items()}
+    return [_inert(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _plain(text: str) -> str:
+    """Take the braces out of what tries to end the protection."""
+    return text.replace("{", "(").replace("}", ")") if has_expression(text) else text
 
 
 def environment_variables(environment: Mapping[str, str]) -> dict[str, str]:
@@ -73,12 +107,12 @@ def environment_variables(environment: Mapping[str, str]) -> dict[str, str]:
 def trigger_scope(flow: AnyFlow, revision: int, trigger: TriggerSpec, host: Host) -> Scope:
     """Give what the properties of a trigger see; there is no execution yet (kestra.md §1.1)."""
     variables = {**flow_variables(flow, revision, host), "trigger": {"id": trigger.id, "type": trigger.type}}
-    return Scope(variables, host.functions(flow.namespace))
+    return host.scope(variables, host.functions(flow.namespace))
 
 
 def object_scope(scope: Scope, item: Mapping[str, Any]) -> Scope:
     """Give what an arrival rule sees: *scope* of its trigger, and *item* as ``object``."""
-    return Scope({**scope.variables, "object": item}, scope.functions)
+    return replace(scope, variables={**scope.variables, "object": _inert(item) if scope.recursive else item})
 
 
 def rendered_trigger(
@@ -151,22 +185,25 @@ def task_scope(
     task: TaskSpec | None,
     run: TaskRun,
     directories: tuple[Path, Path],
-    read: Callable[[str], Path],
+    files: ExecutionFiles,
     host: Host,
 ) -> Scope:
     """
     Give what the properties of *task*, or without one those of the flow, see; *directories* are its working and output
-    directory, *read* opens internal files.
+    directory, *files* what it may read.
     """
     workdir, outputs = directories
     namespace = variables["flow"]["namespace"]
+    lookup = _Files(files)
     functions = {
         **host.functions(namespace),
-        "read": lambda source: _read(source, read, host, namespace),
-        "fileSize": lambda source: _stored(source, read).stat().st_size,
-        "isFileEmpty": lambda source: _stored(source, read).stat().st_size == 0,
+        "read": lookup.read,
+        "fileSize": lambda path, namespace=None: lookup.find(path, namespace).stat().st_size,
+        "isFileEmpty": lambda path, namespace=None: lookup.find(path, namespace).stat().st_size == 0,
+        "fileExists": lookup.exists,
+        "fileURI": lookup.uri,
     }
-    return Scope(
+    return host.scope(
         {
             **variables,
             **({"task": {"id": task.id, "type": task.type}} if task else {}),
@@ -216,35 +253,48 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _read(source: str, read: Callable[[str], Path], host: Host, namespace: str) -> str:
-    path = _stored(source, read) if "://" in source else _namespace_file(source, host, namespace)
-    if path.stat().st_size > MAX_READ:
-        raise ExpressionError(
-            f"read('{source}'): the file is larger than {MAX_READ >> 20} MiB",
-            "pass the URI itself to inputFiles instead of its text",
-        )
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ExpressionError(
-            f"read('{source}'): the file is not UTF-8 text", "pass the URI itself to inputFiles"
-        ) from error
-    except OSError as error:
-        raise ExpressionError(f"read('{source}'): {error.strerror}") from error
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What expressions may ask of files: by a URI, or by the path of a namespace file."""
 
+    files: ExecutionFiles
 
-def _stored(uri: str, read: Callable[[str], Path]) -> Path:
-    try:
-        return read(uri)
-    except TaskError as error:
-        raise ExpressionError(error.message, error.hint) from error
+    def find(self, path: str, namespace: str | None = None) -> Path:
+        try:
+            return self.files.path(path) if "://" in path else self._namespaces.file(path, namespace)
+        except TaskError as error:
+            raise ExpressionError(error.message, error.hint) from error
 
+    @property
+    def _namespaces(self) -> NamespaceFolders:
+        if self.files.namespace_files is None:
+            raise TaskError("there are no namespace files", "see the setting namespace_files")
+        return self.files.namespace_files
 
-def _namespace_file(name: str, host: Host, namespace: str) -> Path:
-    folder = host.namespace_files / namespace if host.namespace_files else None
-    path = (folder / name).resolve() if folder else None
-    if folder is None or path is None or not path.is_relative_to(folder.resolve()) or not path.is_file():
-        raise ExpressionError(
-            f"read('{name}'): there is no such namespace file in '{namespace}'", "see the setting namespace_files"
-        )
-    return path
+    def exists(self, path: str, namespace: str | None = None) -> bool:
+        try:
+            return bool(self.find(path, namespace))
+        except ExpressionError:
+            return False
+
+    def uri(self, path: str, namespace: str | None = None) -> str:
+        try:
+            return self._namespaces.uri(path, namespace)
+        except TaskError as error:
+            raise ExpressionError(error.message, error.hint) from error
+
+    def read(self, path: str, namespace: str | None = None) -> str:
+        file = self.find(path, namespace)
+        if file.stat().st_size > MAX_READ:
+            raise ExpressionError(
+                f"read('{path}'): the file is larger than {MAX_READ >> 20} MiB",
+                "pass the URI itself to inputFiles instead of its text",
+            )
+        try:
+            return file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ExpressionError(
+                f"read('{path}'): the file is not UTF-8 text", "pass the URI itself to inputFiles"
+            ) from error
+        except OSError as error:
+            raise ExpressionError(f"read('{path}'): {error.strerror}") from error

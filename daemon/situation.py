@@ -1,7 +1,7 @@
 """One execution under way: what it is, how far it has come, and what its expressions see."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tidewaiter.daemon.records import Execution, LogLine, TaskRun, TaskRunState,
 from tidewaiter.daemon.rest import Rest
 from tidewaiter.daemon.scope import Host, ScopedRendering, task_scope
 from tidewaiter.daemon.signals import Signals
-from tidewaiter.daemon.storage import ExecutionFiles, Storage
+from tidewaiter.daemon.storage import ExecutionFiles, NamespaceFolders, Storage
 from tidewaiter.daemon.tasklog import TaskLog
 from tidewaiter.tasks.context import GitSettings, RunnerSettings, TaskContext
 from tidewaiter.tasks.objectstore import ObjectStores
@@ -61,6 +61,7 @@ class Situation:
     rest: Rest
     error_logs: Sequence[LogLine] = ()
     begin_again: TaskRetry | None = None
+    inputs: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     pauses: dict[str, str | None] = field(default_factory=dict)
 
@@ -85,7 +86,14 @@ class Situation:
 
     def files(self, run: TaskRun) -> ExecutionFiles:
         """Give internal storage as a task run sees it."""
-        return ExecutionFiles.of(self.place.storage, self.execution, run.task_path or "outputs", run.id)
+        folders = self.namespace_folders
+        return ExecutionFiles.of(self.place.storage, self.execution, run.task_path or "outputs", run.id, folders)
+
+    @property
+    def namespace_folders(self) -> NamespaceFolders | None:
+        """The namespace files of the flow and its neighbours, None if there are none."""
+        root = self.place.host.namespace_files
+        return NamespaceFolders(root, self.flow.namespace) if root else None
 
     def note(self, run: TaskRun, branch: Branch) -> None:
         """Let the tasks that follow see what *run* gave."""
@@ -97,12 +105,12 @@ class Situation:
         place = workdir or self.folder
         outputs = self.progress.outputs if branch.local is None else {**self.progress.outputs, **branch.local}
         variables = {**self.variables, "outputs": outputs, "tasks": self.progress.states, **_surroundings(branch)}
-        scope = task_scope(variables, task, run, (place, output_dir(place)), self.files(run).path, self.place.host)
+        scope = task_scope(variables, task, run, (place, output_dir(place)), self.files(run), self.place.host)
         functions: dict[str, Callable[..., Any]] = {
             "errorLogs": lambda: [_error_log(line) for line in self.error_logs],
-            "currentEachOutput": lambda outputs: current_output(outputs, branch.values),
+            "tasksWithState": self.progress.with_state,
         }
-        return Scope(scope.variables, {**scope.functions, **functions})
+        return replace(scope, functions={**scope.functions, **functions})
 
     def concrete(self, task: Any, scope: Scope, only: Sequence[str] | None = None) -> Any:
         """Render the properties of *task*, or *only* some. Raises as `tidewaiter.config.spec.concrete`."""
@@ -142,15 +150,6 @@ class Situation:
             "NAMESPACE": self.flow.namespace,
             "TIDEWAITER_TASK_RUN_ID": run.id,
         }
-
-
-def current_output(outputs: Any, values: Sequence[str]) -> Any:
-    """Give the part of *outputs* that belongs to the iterations of the loops around, as Kestra's function does."""
-    for value in values:
-        if not isinstance(outputs, Mapping) or value not in outputs:
-            break
-        outputs = outputs[value]
-    return outputs
 
 
 def _surroundings(branch: Branch) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from tidewaiter.daemon.records import Detection, Execution, TriggerKey, new_id
 from tidewaiter.triggers.download import sync
 
 SCHEME = "kestra://"
+NAMESPACE_SCHEME = "nsfile://"
 FORGOTTEN = ".forgotten"
 """In the folder of an execution: its rows are being deleted, and the folder goes after them."""
 _SAFE_NAME = re.compile(r"[^A-Za-z0-9._+=@-]+")
@@ -144,6 +145,43 @@ def _sync_folders(folder: Path, root: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class NamespaceFolders:
+    """The folders of namespace files below *root*, one for each namespace; *own* is the namespace of who asks."""
+
+    root: Path
+    own: str
+
+    def file(self, path: str, namespace: str | None = None) -> Path:
+        """
+        Give the namespace file *path*.
+
+        Raises:
+            TaskError: there is none.
+        """
+        name = namespace or self.own
+        folder = self.root / name
+        file = (folder / path.lstrip("/")).resolve()
+        inside = folder.resolve().parent == self.root.resolve() and file.is_relative_to(folder.resolve())
+        if not inside or not file.is_file():
+            raise TaskError(f"there is no namespace file '{path}' in '{name}'", "see the setting namespace_files")
+        return file
+
+    def uri(self, path: str, namespace: str | None = None) -> str:
+        """Give the URI of the namespace file *path*, as Kestra writes it; the file need not exist."""
+        if ".." in path.split("/"):
+            raise TaskError(f"'{path}' leaves the namespace")
+        return f"{SCHEME}/{(namespace or self.own).replace('.', '/')}/_files/{path.lstrip('/')}"
+
+    def behind(self, uri: str) -> Path | None:
+        """Give the namespace file behind *uri*; None if it is the URI of something else. Raises as `file`."""
+        if uri.startswith(NAMESPACE_SCHEME):
+            name, _, path = uri.removeprefix(NAMESPACE_SCHEME).partition("/")
+            return self.file(path, name or None)
+        name, mark, path = uri.removeprefix(f"{SCHEME}/").partition("/_files/")
+        return self.file(path, name.replace("/", ".")) if mark and uri.startswith(SCHEME) else None
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionFiles:
     """
     Internal storage as one task run sees it (`tidewaiter.tasks.context.Files`).
@@ -155,9 +193,17 @@ class ExecutionFiles:
     storage: Storage
     folder: str
     readable: Sequence[str]
+    namespace_files: NamespaceFolders | None = None
 
     @classmethod
-    def of(cls, storage: Storage, execution: Execution, task_path: str, task_run_id: str) -> "ExecutionFiles":
+    def of(
+        cls,
+        storage: Storage,
+        execution: Execution,
+        task_path: str,
+        task_run_id: str,
+        namespace_files: NamespaceFolders | None = None,
+    ) -> "ExecutionFiles":
         """Make the view of a task run of *execution*."""
         own = execution_folder(execution.namespace, execution.flow_id, execution.id)
         readable = [own]
@@ -167,19 +213,21 @@ class ExecutionFiles:
             readable.append(execution_folder(*execution.started_by))
         # In a loop the path has brackets, which no URI has.
         task = _UNSAFE_PATH.sub(".", task_path).strip(".")
-        return cls(storage, f"{own}/tasks/{task}/{task_run_id}", tuple(readable))
+        return cls(storage, f"{own}/tasks/{task}/{task_run_id}", tuple(readable), namespace_files)
 
     def owns(self, text: str) -> bool:
         """See `Files.owns`."""
-        return text.startswith(SCHEME)
+        return text.startswith((SCHEME, NAMESPACE_SCHEME))
 
     def path(self, uri: str) -> Path:
         """
-        Give the stored file behind *uri*.
+        Give the stored file behind *uri*, or the namespace file.
 
         Raises:
             TaskError: it does not exist, or another execution made it.
         """
+        if self.namespace_files is not None and (file := self.namespace_files.behind(uri)):
+            return file
         path = self._checked(uri)
         if not path.is_file():
             raise TaskError(f"there is no file '{uri}' in internal storage")

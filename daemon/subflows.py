@@ -96,7 +96,8 @@ def _per_batch(
     """Render what the execution of one batch is given."""
     taskrun = {**scope.variables["taskrun"], "items": uri, "iteration": number}
     given = PerBatch.model_validate({"inputs": task.inputs, "labels": task.labels, "inheritLabels": inherit})
-    rendered: PerBatch = situation.concrete(given, Scope({**scope.variables, "taskrun": taskrun}, scope.functions))
+    inner = replace(scope, variables={**scope.variables, "taskrun": taskrun})
+    rendered: PerBatch = situation.concrete(given, inner)
     return rendered
 
 
@@ -154,7 +155,9 @@ async def start_child(situation: Situation, child: Child, identifier: str, spec:
     await _check_depth(situation)
     place, parent = situation.place, situation.execution
     inputs = dict(spec.inputs or {})
-    scope = Scope(flow_variables(child.flow, child.revision, place.host), place.host.functions(child.flow.namespace))
+    scope = place.host.scope(
+        flow_variables(child.flow, child.revision, place.host), place.host.functions(child.flow.namespace)
+    )
     typed_inputs(child.flow.inputs, inputs, lambda text: place.expressions.render(text, scope))
     variables = {
         "executionId": parent.id,

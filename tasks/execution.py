@@ -29,7 +29,9 @@ class Fail(TaskSpec):
     )
 
     condition: Dynamic[Text | None] = None
+    """Fail only if this renders to something else than nothing, ``0``, ``-0`` or ``false``."""
     error_message: Dynamic[Text] = "Task failure"
+    """What the failure says."""
 
 
 class Assert(TaskSpec):
@@ -41,7 +43,9 @@ class Assert(TaskSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.execution.Assert",)
 
     conditions: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """What must hold; usually expressions."""
     error_message: Dynamic[Text | None] = None
+    """What the failure says."""
 
 
 class Labels(TaskSpec):
@@ -56,6 +60,7 @@ class Labels(TaskSpec):
     )
 
     labels: Dynamic[dict[str, Any] | tuple[dict[str, Any], ...]]
+    """The labels: a map, a list of ``key`` and ``value``, or either as JSON text."""
 
 
 class Sleep(TaskSpec):
@@ -64,6 +69,7 @@ class Sleep(TaskSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.flow.Sleep",)
 
     duration: Dynamic[Duration]
+    """How long to wait."""
 
 
 async def run_fail(spec: Fail, _context: TaskContext) -> Result:

@@ -46,11 +46,17 @@ class NamespaceFiles(Spec):
     """Which files of the flow's namespace are put into the working directory (kestra.md §1.9)."""
 
     enabled: Dynamic[bool] = True
+    """Put files there at all."""
     include: Dynamic[tuple[Glob, ...]] = ()
+    """Globs for the files that are meant; all without any."""
     exclude: Dynamic[tuple[Glob, ...]] = ()
+    """Globs for files that are not."""
     namespaces: Dynamic[tuple[Namespace, ...]] = ()
+    """The namespaces whose files are meant, later ones over earlier ones; the flow's own without any."""
     if_exists: Dynamic[Literal["OVERWRITE", "FAIL", "WARN", "IGNORE"]] = "OVERWRITE"
+    """What to do when there is such a file already."""
     folder_per_namespace: Dynamic[bool] = False
+    """Put the files of each namespace into a folder with its name."""
 
 
 class LocalFiles(TaskSpec):
@@ -62,7 +68,9 @@ class LocalFiles(TaskSpec):
     )
 
     inputs: InputFiles = None
+    """Path → URI of a file, or the content itself."""
     outputs: OutputFiles = ()
+    """Globs for the files to keep; they are found in ``outputs.id.uris`` by their paths."""
 
 
 async def run_local_files(spec: LocalFiles, context: TaskContext) -> Result:

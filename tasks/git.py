@@ -38,13 +38,21 @@ class Clone(Remote):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.git.Clone",)
 
     branch: Dynamic[Text | None] = None
+    """The branch, or a tag of that name."""
     directory: Dynamic[Text | None] = None
+    """Where to put the files, below the working directory; its top without it."""
     depth: Dynamic[Annotated[int, Field(ge=1)]] = 1
+    """How many commits of a branch's history to fetch."""
     commit: Dynamic[Text | None] = None
+    """The commit, by 4 to 64 hexadecimal digits."""
     tag: Dynamic[Text | None] = None
+    """The tag."""
     clone_all_branches: Dynamic[bool | None] = None
+    """Fetch all branches."""
     no_tags: Dynamic[bool] = False
+    """Fetch no tags."""
     clone_submodules: Dynamic[bool | None] = None
+    """Fetch submodules, too."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

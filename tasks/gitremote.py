@@ -36,15 +36,25 @@ class Remote(TaskSpec):
     """The properties of every task that talks to a git server (kestra.md §1.11). Timeouts are in milliseconds."""
 
     url: Dynamic[Text]
+    """Where the repository is: ``https://host/path`` or ``git@host:path``."""
     username: Dynamic[Text | None] = None
+    """The user's name, for HTTPS."""
     password: Dynamic[Text | None] = None
+    """The user's password or token, for HTTPS."""
     private_key: Dynamic[Text | None] = None
+    """The private key in PEM, for SSH."""
     passphrase: Dynamic[Text | None] = None
+    """What unlocks the private key."""
     trusted_ca_pem_path: Dynamic[Text | None] = None
+    """A file with the certificates of the authorities to trust."""
     no_proxy: Dynamic[Text | None] = None
+    """Hosts that are reached without the proxy."""
     connect_timeout: Dynamic[int] = 10_000
+    """How many milliseconds connecting may take."""
     read_timeout: Dynamic[int] = 60_000
+    """After how many milliseconds without data the transfer is given up."""
     git_config: Dynamic[dict[str, Text] | None] = None
+    """Git's own settings by name, as far as they are harmless."""
 
 
 def bare_url(spec: Remote, context: TaskContext) -> str:

@@ -22,15 +22,25 @@ class HttpSpec(TaskSpec):
     """
 
     uri: Dynamic[Text]
+    """The address."""
     method: Dynamic[Text] = "GET"
+    """The method of the request."""
     params: Dynamic[dict[str, Any] | None] = None
+    """What is added to the query of the address."""
     body: Dynamic[Any] = None
+    """What is sent; a map or list as JSON."""
     form_data: Dynamic[dict[str, Any] | None] = None
+    """The fields of a form to send, the URI of a stored file for a file."""
     content_type: Dynamic[Text | None] = "application/json"
+    """The type of what is sent."""
     headers: Dynamic[dict[str, Text] | None] = None
+    """The headers of the request."""
     options: HttpOptions = HttpOptions()
+    """How to connect, and which responses are failures."""
     allow_failed: Dynamic[bool | None] = None
+    """The older place of ``options.allowFailed``."""
     ssl_options: Ssl | None = None
+    """The older place of ``options.ssl``."""
 
     @property
     def connecting(self) -> HttpOptions:
@@ -54,6 +64,7 @@ class Download(HttpSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.http.Download", "io.kestra.plugin.fs.http.Download")
 
     fail_on_empty_response: Dynamic[bool] = True
+    """Fail if nothing comes."""
 
 
 async def run_request(spec: Request, context: TaskContext) -> Result:

@@ -21,26 +21,37 @@ class Timeouts(Spec):
     """How long to wait: for a connection, and for the next piece of a response."""
 
     connect_timeout: Dynamic[PositiveDuration | None] = None
+    """How long connecting may take."""
     read_idle_timeout: Dynamic[PositiveDuration] = timedelta(minutes=5)
+    """How long the next piece of the response may take."""
 
 
 class Proxy(Spec):
     """The HTTP proxy that requests go through."""
 
     type: Dynamic[Literal["DIRECT", "HTTP"]] = "DIRECT"
+    """Whether there is one."""
     address: Dynamic[Text | None] = None
+    """Its host."""
     port: Dynamic[Annotated[int, Field(ge=1, le=65535)] | None] = None
+    """Its port."""
     username: Dynamic[Text | None] = None
+    """The user's name."""
     password: Dynamic[Text | None] = None
+    """The user's password."""
 
 
 class Auth(Spec):
     """Who is asking: ``BASIC`` with *username* and *password*, or ``BEARER`` with *token*."""
 
     type: Literal["BASIC", "BEARER"]
+    """How the one who asks is known."""
     username: Dynamic[Text | None] = None
+    """The user's name, for ``BASIC``."""
     password: Dynamic[Text | None] = None
+    """The user's password, for ``BASIC``."""
     token: Dynamic[Text | None] = None
+    """The token, for ``BEARER``."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -54,6 +65,7 @@ class Ssl(Spec):
     """Whose certificates are trusted."""
 
     insecure_trust_all_certificates: Dynamic[bool | None] = None
+    """Trust whoever answers."""
 
 
 class HttpOptions(Spec):
@@ -75,24 +87,42 @@ class HttpOptions(Spec):
     )
 
     timeout: Timeouts | None = None
+    """How long to wait."""
     proxy: Proxy | None = None
+    """The proxy that requests go through."""
     auth: Auth | None = None
+    """Who is asking."""
     ssl: Ssl | None = None
+    """Whose certificates are trusted."""
     follow_redirects: Dynamic[bool] = True
+    """Go where a response leads."""
     allow_failed: Dynamic[bool] = False
+    """Take a response with a code from 400 on for a success."""
     allowed_response_codes: Dynamic[tuple[int, ...]] = ()
+    """The codes of a success; every other one is a failure."""
     default_charset: Dynamic[Text] = "UTF-8"
+    """The encoding of a response that tells none."""
 
     connect_timeout: Dynamic[PositiveDuration | None] = None
+    """The older place of ``timeout.connectTimeout``."""
     read_timeout: Dynamic[PositiveDuration | None] = None
+    """The older place of ``timeout.readIdleTimeout``."""
     max_content_length: Dynamic[Annotated[int, Field(ge=1, le=LARGEST_BODY)]] = MAX_BODY
+    """How many bytes a response may have that becomes an output."""
     proxy_type: Dynamic[Literal["DIRECT", "HTTP"]] = "HTTP"
+    """The older place of ``proxy.type``."""
     proxy_address: Dynamic[Text | None] = None
+    """The older place of ``proxy.address``."""
     proxy_port: Dynamic[Annotated[int, Field(ge=1, le=65535)] | None] = None
+    """The older place of ``proxy.port``."""
     proxy_username: Dynamic[Text | None] = None
+    """The older place of ``proxy.username``."""
     proxy_password: Dynamic[Text | None] = None
+    """The older place of ``proxy.password``."""
     basic_auth_user: Dynamic[Text | None] = None
+    """The older place of ``auth.username``."""
     basic_auth_password: Dynamic[Text | None] = None
+    """The older place of ``auth.password``."""
 
     @property
     def wait(self) -> Timeouts:

@@ -35,7 +35,9 @@ class DeduplicateItems(TaskSpec):
     )
 
     from_: Source
+    """The URI of the file."""
     expr: Text
+    """An expression that is the same for items that are the same; it sees their fields."""
 
 
 class FilterItems(TaskSpec):
@@ -51,9 +53,13 @@ class FilterItems(TaskSpec):
     )
 
     from_: Source
+    """The URI of the file."""
     filter_condition: Text
+    """An expression that holds for the items that are meant; it sees their fields."""
     filter_type: Dynamic[Choice] = "INCLUDE"
+    """Keep the items that are meant, or the others."""
     error_or_null_behavior: Dynamic[Literal["FAIL", "INCLUDE", "EXCLUDE"]] = "FAIL"
+    """What becomes of an item on which the condition cannot be rendered."""
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ class NamespaceSpec(TaskSpec):
     """What these tasks have in common: the namespace whose store they use, the flow's own unless they name another."""
 
     namespace: Dynamic[Namespace | None] = None
+    """The namespace whose store is meant; the flow's own without it."""
 
 
 class Set(NamespaceSpec):
@@ -32,11 +33,17 @@ class Set(NamespaceSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.kv.Set",)
 
     key: Dynamic[Key]
+    """The key."""
     value: Any
+    """The value."""
     kv_type: Dynamic[Literal["STRING", "NUMBER", "BOOLEAN", "DATETIME", "DATE", "DURATION", "JSON"] | None] = None
+    """The type of the value; without it, that of the expression."""
     kv_description: Dynamic[Text | None] = None
+    """What the value is, for readers."""
     overwrite: Dynamic[bool] = True
+    """Replace a value that is there; otherwise that is a failure."""
     ttl: Dynamic[PositiveDuration | None] = None
+    """How long the value is kept."""
 
 
 class Get(NamespaceSpec):
@@ -45,7 +52,9 @@ class Get(NamespaceSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.kv.Get",)
 
     key: Dynamic[Text]
+    """The key."""
     error_on_missing: Dynamic[bool] = False
+    """Fail if there is no such key."""
 
 
 class Delete(NamespaceSpec):
@@ -54,7 +63,9 @@ class Delete(NamespaceSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.kv.Delete",)
 
     key: Dynamic[Text]
+    """The key."""
     error_on_missing: Dynamic[bool] = False
+    """Fail if there is no such key."""
 
 
 class GetKeys(NamespaceSpec):
@@ -63,6 +74,7 @@ class GetKeys(NamespaceSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.kv.GetKeys",)
 
     prefix: Dynamic[Text] = ""
+    """How the keys begin."""
 
 
 async def run_set(spec: Set, context: TaskContext) -> Result:

@@ -17,13 +17,21 @@ class LegacySpec(TaskSpec):
     """The properties that the oldest script tasks have in common. They run as processes unless they say otherwise."""
 
     runner: Literal["PROCESS", "DOCKER"] = "PROCESS"
+    """Run as a process or in a container."""
     docker_options: DockerOptions | None = None
+    """How the container is set up."""
     interpreter: Dynamic[Text] = "/bin/sh"
+    """The program that is given the commands."""
     interpreter_args: Dynamic[tuple[Text, ...]] = ("-c",)
+    """Its arguments before them."""
     exit_on_failed: Dynamic[bool] = True
+    """Stop at the first command that fails."""
     warning_on_std_err: Dynamic[bool] = True
+    """End with a warning if anything is written to stderr."""
     env: Dynamic[dict[str, Text | None] | None] = None
+    """Environment variables."""
     input_files: InputFiles = None
+    """Path in the working directory → URI of a file, or the content itself."""
 
     def shared(self) -> dict[str, Any]:
         """These properties under the names they have today."""
@@ -45,6 +53,7 @@ class Bash(LegacySpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.core.tasks.scripts.Bash",)
 
     commands: Dynamic[tuple[Text, ...]]
+    """The commands, one after another in the same shell."""
 
 
 class Python(LegacySpec):
@@ -53,10 +62,15 @@ class Python(LegacySpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.core.tasks.scripts.Python",)
 
     commands: Dynamic[tuple[Text, ...]] = ()
+    """The commands; without any, ``main.py`` is run."""
     args: Dynamic[tuple[Text, ...]] = ()
+    """Arguments of ``main.py``."""
     requirements: Dynamic[tuple[Text, ...]] = ()
+    """Packages to install before."""
     python_path: Dynamic[Text] = "python"
+    """The Python to run ``main.py`` with."""
     virtual_env: Dynamic[bool] = True
+    """Has no effect: packages always go into a place of their own."""
 
 
 class Node(LegacySpec):
@@ -65,8 +79,11 @@ class Node(LegacySpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.core.tasks.scripts.Node",)
 
     args: Dynamic[tuple[Text, ...]] = ()
+    """Arguments of ``main.js``."""
     node_path: Dynamic[Text] = "node"
+    """The Node.js to run it with."""
     npm_path: Dynamic[Text] = "npm"
+    """The npm to install packages with."""
 
 
 async def run_bash(spec: Bash, context: TaskContext) -> Result:

@@ -14,7 +14,9 @@ class Log(TaskSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.log.Log", "io.kestra.core.tasks.log.Log")
 
     message: Dynamic[Text | tuple[Text, ...]]
+    """What to write: one record, or a list of them."""
     level: Dynamic[Level] = "INFO"
+    """The level of the records."""
 
 
 class Return(TaskSpec):
@@ -23,6 +25,7 @@ class Return(TaskSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.debug.Return", "io.kestra.core.tasks.debugs.Return")
 
     format: Dynamic[Text | None] = None
+    """The text."""
 
 
 class Echo(TaskSpec):
@@ -31,7 +34,9 @@ class Echo(TaskSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.debug.Echo", "io.kestra.core.tasks.debugs.Echo")
 
     format: Dynamic[Text] = ""
+    """The text."""
     level: Dynamic[Level] = "INFO"
+    """The level of the record."""
 
 
 class OutputValues(TaskSpec):
@@ -40,6 +45,7 @@ class OutputValues(TaskSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.output.OutputValues",)
 
     values: Dynamic[dict[str, Any] | None] = None
+    """The outputs, by their names."""
 
 
 async def run_log(spec: Log, context: TaskContext) -> Result:

@@ -54,19 +54,33 @@ class ExecSpec(TaskSpec):
     TEXTS: ClassVar[tuple[str, ...]] = ("before_commands", "env")
 
     before_commands: Dynamic[tuple[Text, ...]] = ()
+    """Commands that run before, in the same shell."""
     interpreter: Dynamic[tuple[Text, ...] | None] = None
+    """The program and arguments that are given the commands; that of the language without it."""
     fail_fast: Dynamic[bool] = True
+    """Stop at the first command that fails."""
     env: Dynamic[dict[str, Text | None] | None] = None
+    """Environment variables; the way to pass what comes from outside."""
     task_runner: TaskRunner | None = None
+    """Where it runs: in a container, unless it says otherwise."""
     container_image: Dynamic[Text | None] = None
+    """The image of the container; that of the language without it."""
     runner: Literal["PROCESS", "DOCKER"] | None = None
+    """Kestra's way before 0.16 to say where it runs; it wins over *taskRunner*."""
     docker: DockerOptions | None = None
+    """Kestra's way before 0.16 to set up the container."""
     warning_on_std_err: Dynamic[bool] = True
+    """End with a warning if anything is written to stderr."""
     input_files: InputFiles = None
+    """Path in the working directory → URI of a file, or the content itself; or text that is such a map in JSON."""
     output_files: OutputFiles = ()
+    """Globs for the files to keep; they are found in ``outputs.id.outputFiles`` by their paths."""
     namespace_files: NamespaceFiles | None = None
+    """Files of the flow's namespace to have in the working directory."""
     output_directory: Dynamic[bool] = False
+    """Keep all files that are written to ``{{ outputDir }}``."""
     target_os: Annotated[Dynamic[Literal["LINUX", "WINDOWS", "AUTO"]], Field(alias="targetOS")] = "AUTO"
+    """Has no effect: programs run on this machine's system."""
 
     @property
     def language(self) -> Language:
@@ -109,6 +123,7 @@ class Commands(ExecSpec):
     TEXTS: ClassVar[tuple[str, ...]] = (*ExecSpec.TEXTS, "commands")
 
     commands: Dynamic[Annotated[tuple[Text, ...], Field(min_length=1)]]
+    """The commands, one after another in the same shell."""
 
 
 class Script(ExecSpec):
@@ -118,6 +133,7 @@ class Script(ExecSpec):
     TEXTS: ClassVar[tuple[str, ...]] = (*ExecSpec.TEXTS, "script")
 
     script: Dynamic[Text]
+    """The text of the script."""
 
     @property
     def file_extension(self) -> str:
@@ -136,7 +152,9 @@ class JbangScript(Script):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.scripts.jbang.Script",)
 
     extension: Dynamic[Annotated[Text, Field(pattern=r"^\.[A-Za-z]+$")]] = ".java"
+    """The extension of the script's file, which tells its language."""
     quiet: Dynamic[bool] = True
+    """Keep JBang from talking about its own doings on stderr."""
 
     @property
     def file_extension(self) -> str:
@@ -157,12 +175,19 @@ class PythonSpec(ExecSpec):
     """
 
     dependencies: Dynamic[tuple[Text, ...]] = ()
+    """Packages to install before, as pip names them."""
     python_version: Dynamic[Text | None] = None
+    """The version of Python that must be there."""
     package_manager: Dynamic[Literal["PIP", "UV"] | None] = None
+    """Has no effect: packages are installed with pip."""
     dependency_cache_enabled: Dynamic[bool] = True
+    """Keep installed packages for the next run that needs the same."""
     uv_auto_install_enabled: Dynamic[bool] = True
+    """Has no effect: uv is not used."""
     uv_installer_version: Dynamic[Text | None] = None
+    """Has no effect: uv is not used."""
     uv_installer_sha256: Dynamic[Text | None] = None
+    """Has no effect: uv is not used."""
 
 
 class PythonCommands(PythonSpec, Commands):

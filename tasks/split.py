@@ -45,10 +45,15 @@ class Cut(Spec):
     """
 
     size: Annotated[Dynamic[Bytes | None], Field(alias="bytes")] = None
+    """How many bytes a part has at least, such as ``10MB``."""
     partitions: Dynamic[Count | None] = None
+    """How many parts there are."""
     rows: Dynamic[Count | None] = None
+    """How many lines a part has."""
     regex_pattern: Dynamic[Text | None] = None
+    """A regular expression whose first group finds the text by which lines are put together."""
     separator: Dynamic[Text] = "\n"
+    """What ends each line."""
 
 
 class Split(TaskSpec, Cut):
@@ -57,6 +62,7 @@ class Split(TaskSpec, Cut):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.storage.Split", "io.kestra.core.tasks.storages.Split")
 
     from_: Source
+    """The URI of the file."""
 
     @model_validator(mode="after")
     def _says_how(self) -> Self:

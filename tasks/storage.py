@@ -25,7 +25,9 @@ class Write(TaskSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.storage.Write",)
 
     content: Dynamic[Text]
+    """The text."""
     extension: Dynamic[Text] = ""
+    """The extension of the file's name, such as ``.csv``."""
 
 
 class Concat(TaskSpec):
@@ -40,8 +42,11 @@ class Concat(TaskSpec):
     )
 
     files: Dynamic[tuple[Text, ...]]
+    """The URIs of the files."""
     separator: Dynamic[Text] = ""
+    """What is written after each of them."""
     extension: Dynamic[Text] = ".tmp"
+    """The extension of the new file's name."""
 
 
 class Size(TaskSpec):
@@ -50,6 +55,7 @@ class Size(TaskSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.core.storage.Size", "io.kestra.core.tasks.storages.Size")
 
     uri: Dynamic[Text]
+    """The URI of the file."""
 
 
 class Delete(TaskSpec):
@@ -65,7 +71,9 @@ class Delete(TaskSpec):
     )
 
     uri: Dynamic[Text]
+    """The URI of the file."""
     error_on_missing: Dynamic[bool] = False
+    """Fail if there is no such file."""
 
 
 class Reverse(TaskSpec):
@@ -80,8 +88,11 @@ class Reverse(TaskSpec):
     )
 
     from_: Source
+    """The URI of the file."""
     separator: Dynamic[Text] = "\n"
+    """What ends each line."""
     charset: Dynamic[Text] = "UTF-8"
+    """The encoding of the file."""
 
 
 async def run_write(spec: Write, context: TaskContext) -> Result:

@@ -45,7 +45,9 @@ class FlowableSpec(TaskSpec):
     """
 
     errors: Tasks = ()
+    """What to do when a task inside has failed."""
     finally_: Tasks = Field((), alias="finally")
+    """What to do in the end, whatever has happened."""
 
     def body(self) -> tuple[TaskSpec, ...]:
         """The tasks inside this one but for *errors* and *finally*, in order."""
@@ -58,6 +60,7 @@ class FlowableSpec(TaskSpec):
 
 class _WithTasks(FlowableSpec):
     tasks: SomeTasks
+    """The tasks inside."""
 
     def body(self) -> tuple[TaskSpec, ...]:
         return self.tasks
@@ -81,6 +84,7 @@ class Parallel(_WithTasks):
     NAMES: ClassVar[tuple[str, ...]] = _names("Parallel")
 
     concurrent: Annotated[int, Field(ge=0)] = 0
+    """How many at once; 0 sets no limit."""
 
 
 class If(FlowableSpec):
@@ -89,8 +93,11 @@ class If(FlowableSpec):
     NAMES: ClassVar[tuple[str, ...]] = _names("If")
 
     condition: Dynamic[Text]
+    """What decides; usually an expression."""
     then: SomeTasks
+    """The tasks if it is true."""
     else_: Tasks = Field((), alias="else")
+    """The tasks if it is not."""
 
     def body(self) -> tuple[TaskSpec, ...]:
         """The tasks of both branches."""
@@ -103,8 +110,11 @@ class Switch(FlowableSpec):
     NAMES: ClassVar[tuple[str, ...]] = _names("Switch")
 
     value: Dynamic[Text]
+    """What is compared with the names of the cases."""
     cases: dict[Text, Tasks] = Field(default_factory=dict)
+    """Tasks by the value they are for."""
     defaults: Tasks = ()
+    """The tasks for any other value."""
 
     @model_validator(mode="after")
     def _has_tasks(self) -> Self:
@@ -119,15 +129,16 @@ class Switch(FlowableSpec):
 
 class ForEach(_WithTasks):
     """
-    Run the tasks, one after another, for each of *values*: a list, or text that is one as JSON. *concurrency_limit*
-    values at once; 0 sets no limit. Tasks see ``taskrun.value`` and ``taskrun.iteration``; outputs are found under the
-    value: ``outputs.task[taskrun.value]``.
+    Run the tasks, one after another, for each of *values*. They see ``taskrun.value`` and ``taskrun.iteration``; their
+    outputs are found under the value: ``outputs.task[taskrun.value]``.
     """
 
     NAMES: ClassVar[tuple[str, ...]] = _names("ForEach")
 
     values: Dynamic[Any]
+    """The values: a list, or text that is one in JSON."""
     concurrency_limit: Annotated[int, Field(ge=0)] = 1
+    """How many values at once; 0 sets no limit."""
 
 
 class EachSequential(_WithTasks):
@@ -136,40 +147,45 @@ class EachSequential(_WithTasks):
     NAMES: ClassVar[tuple[str, ...]] = _names("EachSequential")
 
     value: Dynamic[Any]
+    """The values: a list, or text that is one in JSON."""
 
 
 class EachParallel(_WithTasks):
-    """
-    Run the tasks for each *value*, all at the same time, also those of one value (deprecated: `ForEach`). At most
-    *concurrent* at once; 0 sets no limit.
-    """
+    """Run the tasks for each *value*, all at the same time, also those of one value (deprecated: `ForEach`)."""
 
     NAMES: ClassVar[tuple[str, ...]] = _names("EachParallel")
 
     value: Dynamic[Any]
+    """The values: a list, or text that is one in JSON."""
     concurrent: Annotated[int, Field(ge=0)] = 0
+    """How many at once; 0 sets no limit."""
 
 
 class Loop(_WithTasks):
     """
-    Run the tasks, one after another, for each of *values*: a list, a map, text that is one as JSON, or the URI of a
-    file, whose lines they are. Tasks see ``item.value``, ``item.index`` and, of a map, ``item.key``. What *outputs*
-    give in each iteration is the output ``outputs``, a list.
+    Run the tasks, one after another, for each of *values*. They see ``item.value``, ``item.index`` and, of a map,
+    ``item.key``. What *outputs* give in each iteration is the output ``outputs``, a list.
     """
 
     NAMES: ClassVar[tuple[str, ...]] = (_CURRENT + "Loop",)
 
     values: Dynamic[Any]
+    """The values: a list, a map, text that is one in JSON, or the URI of a file of lines."""
     concurrency_limit: Annotated[int, Field(ge=0)] = 1
+    """How many values at once; 0 sets no limit."""
     outputs: tuple[Output, ...] = ()
+    """What each iteration gives."""
 
 
 class CheckFrequency(Spec):
     """How often a `LoopUntil` looks, and for how long."""
 
     interval: Dynamic[PositiveDuration] = Field("PT1S", validate_default=True)
+    """How long to wait between two looks."""
     max_iterations: Dynamic[Annotated[int | None, Field(ge=1)]] = 100
+    """How often to look at most."""
     max_duration: Dynamic[PositiveDuration | None] = Field("PT1H", validate_default=True)
+    """How long to look at most."""
 
 
 class LoopUntil(_WithTasks):
@@ -181,15 +197,20 @@ class LoopUntil(_WithTasks):
     NAMES: ClassVar[tuple[str, ...]] = (_CURRENT + "LoopUntil", _CURRENT + "WaitFor", _FORMER + "WaitFor")
 
     condition: Dynamic[Text]
+    """What ends it when it is true; it sees the outputs of the tasks."""
     check_frequency: CheckFrequency = Field(default_factory=CheckFrequency)
+    """How often to look, and for how long."""
     fail_on_max_reached: bool = False
+    """Fail if it never became true."""
 
 
 class DagTask(Spec):
     """One task of a `Dag`, and the tasks that must have ended before it."""
 
     task: AnyTask
+    """The task."""
     depends_on: tuple[str, ...] = ()
+    """Ids of tasks of the same Dag."""
 
 
 class Dag(FlowableSpec):
@@ -198,7 +219,9 @@ class Dag(FlowableSpec):
     NAMES: ClassVar[tuple[str, ...]] = _names("Dag")
 
     concurrent: Annotated[int, Field(ge=0)] = 0
+    """How many at once; 0 sets no limit."""
     tasks: Annotated[tuple[DagTask, ...], Field(min_length=1)]
+    """The tasks with what they depend on."""
 
     @model_validator(mode="after")
     def _has_order(self) -> Self:
@@ -230,9 +253,13 @@ class Pause(FlowableSpec):
     pause_duration: Annotated[
         Dynamic[PositiveDuration | None], Field(validation_alias=AliasChoices("pauseDuration", "delay"))
     ] = None
+    """How long to wait."""
     behavior: Dynamic[Literal["RESUME", "WARN", "CANCEL", "FAIL"]] = "RESUME"
+    """How it goes on when the duration is over."""
     on_resume: tuple[Input, ...] = ()
+    """What who resumes it has to give; found in ``outputs.id.onResume``."""
     tasks: Tasks = ()
+    """Tasks after the pause."""
 
     def body(self) -> tuple[TaskSpec, ...]:
         """The tasks after the pause."""
@@ -255,15 +282,25 @@ class Subflow(TaskSpec):
     )
 
     namespace: Dynamic[Namespace]
+    """The namespace of the flow."""
     flow_id: Dynamic[Id]
+    """The id of the flow."""
     revision: Dynamic[int | None] = None
+    """Has no effect but for readers: the flow in force is started."""
     inputs: Dynamic[dict[str, Any] | None] = None
+    """What its inputs are given."""
     labels: Dynamic[Labels | None] = None
+    """Labels of its execution."""
     inherit_labels: Dynamic[bool] = False
+    """Give its execution the labels of this one, too."""
     wait: Dynamic[bool] = True
+    """Wait for its end."""
     transmit_failed: Dynamic[bool] = True
+    """Fail if it has failed."""
     outputs: Dynamic[dict[str, Any] | None] = None
+    """Outputs of this task, which see ``outputs`` of the flow; an older way."""
     schedule_date: Dynamic[Text | None] = None
+    """When it is to start; at once without it."""
 
 
 class PerBatch(Spec):
@@ -289,16 +326,27 @@ class ForEachItem(FlowableSpec):
     )
 
     items: Dynamic[Text]
+    """The URI of the file."""
     batch: Cut = Field(default_factory=Cut)
+    """How it is divided."""
     namespace: Dynamic[Namespace]
+    """The namespace of the flow."""
     flow_id: Dynamic[Id]
+    """The id of the flow."""
     revision: Dynamic[int | None] = None
+    """Has no effect but for readers: the flow in force is started."""
     inputs: dict[str, Any] = Field(default_factory=dict)
+    """What its inputs are given, rendered for each batch."""
     labels: Labels = Field(default_factory=dict)
+    """Labels of its executions, rendered for each batch."""
     inherit_labels: Dynamic[bool] = False
+    """Give its executions the labels of this one, too."""
     wait: Dynamic[bool] = True
+    """Wait for their end."""
     transmit_failed: Dynamic[bool] = True
+    """Fail if one of them has failed."""
     schedule_date: Dynamic[Text | None] = None
+    """When they are to start; at once without it."""
 
 
 class WorkingDirectory(FlowableSpec):
@@ -312,10 +360,15 @@ class WorkingDirectory(FlowableSpec):
     NAMES: ClassVar[tuple[str, ...]] = _names("WorkingDirectory", "Worker")
 
     tasks: Annotated[tuple[AnyRunnable, ...], Field(min_length=1)]
+    """The tasks, one after another; only such as do work themselves."""
     input_files: InputFiles = None
+    """Path in the directory → URI of a file, or the content itself; or text that is such a map in JSON."""
     output_files: OutputFiles = ()
+    """Globs for the files to keep; they are found in ``outputs.id.outputFiles`` by their paths."""
     namespace_files: NamespaceFiles | None = None
+    """Files of the flow's namespace to have in the directory."""
     cache: Cache | None = None
+    """Files to keep from one execution to the next."""
 
     def body(self) -> tuple[TaskSpec, ...]:
         """The tasks inside this one, in order."""

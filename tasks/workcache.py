@@ -42,7 +42,9 @@ class Cache(Spec):
     """What to keep: the regular files that match *patterns*, for *ttl* after they were saved, or until they change."""
 
     patterns: Dynamic[Annotated[tuple[Glob, ...], Field(min_length=1)]]
+    """Globs for the files to keep."""
     ttl: Dynamic[PositiveDuration | None] = None
+    """How long they are kept; without it, until others take their place."""
 
 
 async def restore(cache: Cache | None, context: TaskContext) -> None:

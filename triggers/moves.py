@@ -46,13 +46,21 @@ class MoveTo(Spec):
     """
 
     bucket: Dynamic[Optional] = None
+    """The bucket; the watched one without it."""
     key: PerObject[str | None] = None
+    """The folder, with or without a slash at its end."""
     name: PerObject[Optional] = None
+    """The name there; the object's own without it."""
     server_side_encryption: Dynamic[Literal["AES256", "AWS_KMS", "NONE"] | None] = None
+    """How the store encrypts the copy."""
     kms_key_id: Dynamic[Optional] = None
+    """The key for ``AWS_KMS``; the account's own without it."""
     storage_class: Dynamic[StorageClass | None] = None
+    """The storage class of the copy."""
     tags: Dynamic[Tags | None] = None
+    """Tags that the copy gets beside those of the object."""
     metadata: Dynamic[Metadata | None] = None
+    """Metadata that the copy gets beside that of the object."""
 
     @property
     def properties(self) -> ObjectProperties:
@@ -92,7 +100,9 @@ class Outcome(Spec):
     """
 
     action: Literal["MOVE", "DELETE"] = "MOVE"
+    """Move them, or delete them."""
     move_to: MoveTo | None = None
+    """Where to."""
 
     @model_validator(mode="after")
     def _has_destination(self) -> Self:

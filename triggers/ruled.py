@@ -88,34 +88,48 @@ PositiveCount = Annotated[int, Field(ge=1)]
 
 
 class RuledTrigger(TriggerSpec):
-    """
-    A trigger with arrival rules. Only *regexp* is Kestra's; all are optional, and docs/arrival-rules.md tells each.
-
-    *include*, *exclude* and *pattern* look at the key; *min_age*, *max_age*, *min_size*, *max_size* (bytes) and
-    *storage_class* at what the listing shows of the object; *when* at all of it, by an expression. *initial* decides
-    about what is there when the trigger first looks, a time (UTC without a zone) by when it was changed.
-
-    *group_by*, *min_objects*, *quiet_for*, *done_file* and *manifest* say which objects go together, and when they are
-    all there. *order* is that in which they are taken.
-    """
+    """A trigger with arrival rules. Only *regexp* is Kestra's; all are optional (docs/arrival-rules.md)."""
 
     regexp: Dynamic[Regexp] = None
+    """A regular expression in Java's syntax for the whole key; its named groups are captures."""
     include: Globs = ()
+    """Globs, one of which must match; without a slash for the name, with one for the path below the prefix."""
     exclude: Globs = ()
+    """Globs, none of which may match; they win over *include*."""
     pattern: Annotated[Text, AfterValidator(_pattern)] | None = None
+    """The form of the whole key, such as ``raw/{customer}/{day:%Y-%m-%d}/{name}.csv``; its parts are captures."""
     min_age: PositiveDuration | None = None
+    """How long an object must have been left unchanged."""
     max_age: PositiveDuration | None = None
+    """How long ago it may have been changed."""
     min_size: Size | None = None
+    """The least number of bytes."""
     max_size: Size | None = None
+    """The greatest number of bytes."""
     storage_class: Texts = ()
+    """The storage classes that are meant."""
     when: PerObject[Condition | None] = None
+    """An expression that must be true of ``object``."""
     initial: Initial = "process"
+    """
+    What to do with what is there at the first look: ``process``, ``skip``, or ``since:`` a time, for what was
+    changed then or later.
+    """
     order: Literal["key", "lastModified"] = "key"
+    """The order in which they are taken: by key, or the oldest first."""
     group_by: str | None = None
+    """The capture by which objects are put together; an execution has those of one value only."""
     min_objects: PositiveCount = 1
+    """How many there must be before any is taken."""
     quiet_for: PositiveDuration | None = None
+    """How long nothing may have been added to a group before it is taken."""
     done_file: PerObject[Annotated[Text, AfterValidator(_marker_name)] | None] = None
+    """
+    The name of a file in the same folder that says that the others are complete; with an expression, one for each
+    object.
+    """
     manifest: Glob | None = None
+    """A glob for files that list the objects that belong together."""
 
     @model_validator(mode="after")
     def _rules_fit(self) -> Self:

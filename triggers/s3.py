@@ -33,21 +33,9 @@ class BucketTrigger(RuledTrigger):
     """
     What both triggers have in common.
 
-    Objects below *prefix* whose whole key matches *regexp* (Java syntax) are taken, *action* is done to them, and an
-    execution starts on them. *marker* is a key to start after. *encoding_type* has no effect: keys always travel
-    URL-encoded and arrive decoded. ``filter: BOTH`` leaves out folder markers (empty objects whose key ends with a
-    slash); only ``DIRECTORY`` selects them.
-
-    Tidewaiter's own: ``action: TAG`` leaves the object where it is and puts *tags* on it. *on_conflict* says what to do
-    when the destination is taken (``suffix``: take a free name; the same content is taken as already moved, except with
-    ``fail``, see `settle.Move`), *preserve_path* keeps the folders below the folder of *prefix*, *keep_versions* leaves
-    the removed version in a versioned bucket, under a delete marker, *allow_overlap* accepts that other triggers take
-    some of the same objects (`overlaps.conflict`), *allow_unconditional_delete* accepts the risk of a store that cannot
-    delete conditionally (reliability.md §3.7, R2), *prefetch* bounds how many executions are prepared ahead.
-    *on_success* and *on_failure* say where objects go once their execution has ended in SUCCESS or WARNING, or in
-    FAILED after *max_attempts* attempts; with the latter a file beside each object tells what happened.
-
-    While one of *conditions* does not hold, the trigger does not look for objects (kestra.md §1.3).
+    Objects that are meant are taken into custody, *action* is done to them, and an execution starts on them. How a
+    destination that is taken is settled tells `settle.Move`; what an overlap is, `overlaps.conflict`; the risk of
+    deleting without a condition, reliability.md §3.7 (R2).
     """
 
     IGNORED: ClassVar[Mapping[str, str]] = MappingProxyType(
@@ -59,32 +47,60 @@ class BucketTrigger(RuledTrigger):
     )
 
     interval: PositiveDuration = timedelta(minutes=1)
+    """How long to wait from the end of one look to the next."""
     bucket: Dynamic[Required]
+    """The bucket to watch."""
     prefix: Dynamic[Annotated[str, BeforeValidator(_empty_if_none)]] = ""
+    """How the keys of its objects begin."""
     delimiter: Dynamic[Optional] = None
+    """Leave out objects whose key has this after the prefix; with ``/``, those in folders."""
     marker: Dynamic[Optional] = None
+    """A key; objects up to it are left out."""
     encoding_type: Dynamic[Literal["url"] | None] = None
+    """Has no effect: keys always travel URL-encoded and arrive decoded."""
     max_keys: Dynamic[Count] = 1000
+    """How many new objects one execution has at most; it never limits what is looked at."""
     filter: Dynamic[Filter] = "BOTH"
+    """Take objects, or folder markers (empty objects whose key ends with a slash); ``BOTH`` leaves these out, too."""
     action: Dynamic[Action] = "NONE"
+    """What to do with the objects once they are in custody."""
     move_to: MoveTo | None = None
+    """Where ``MOVE`` puts them."""
     on: Dynamic[On] = "CREATE_OR_UPDATE"
+    """Take new objects, changed ones, or both."""
     access_key_id: Dynamic[Optional] = None
+    """The access key; that of the daemon's environment without it."""
     secret_key_id: Dynamic[Optional] = None
+    """The secret key that belongs to it."""
     region: Dynamic[Optional] = None
+    """The region; that of the daemon's environment without it."""
 
     allow_overlap: bool = False
+    """Accept that other triggers take some of the same objects."""
     tags: Dynamic[Tags | None] = None
+    """The tags that ``TAG`` puts on an object."""
     allow_unconditional_delete: bool = False
+    """Accept a store that cannot delete conditionally, and the risk that newer content is deleted."""
     keep_versions: bool = False
+    """In a versioned bucket, leave the removed version under a delete marker."""
     on_conflict: OnConflict = "suffix"
+    """
+    What to do when the destination is taken by other content: ``suffix`` takes a free name. The same content counts
+    as moved, except with ``fail``.
+    """
     preserve_path: bool = False
+    """Keep the folders below that of the prefix at the destination."""
     prefetch: Count | None = None
+    """How many executions are prepared ahead."""
     on_success: Outcome | None = None
+    """Where objects go when their execution has ended in SUCCESS or WARNING."""
     on_failure: Outcome | None = None
+    """Where objects go when their execution has failed; a file beside each tells what happened."""
     max_attempts: Count = 1
+    """How often an execution is tried before *onFailure* counts."""
 
     conditions: Conditions = ()
+    """What must hold for the trigger to look for objects at all (kestra.md §1.3)."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -174,6 +190,7 @@ class S3Trigger(AwsConnection, BucketTrigger):
 
     action: Dynamic[Action]
     max_files: Dynamic[Count] = 25
+    """As *maxKeys*; the smaller one counts."""
 
     @property
     def limits(self) -> Mapping[str, int]:

@@ -10,14 +10,17 @@ from tidewaiter.config.errors import ExpressionError
 MAX_CALLS = 12
 """How deep macros and ``render()`` may call each other."""
 
+_ITEM = 32  # characters that an item of a list counts for
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """
-    What one rendering may spend: characters of *output*, *rounds* of all its loops together, characters and items of
-    all it has *built* on the way, and *seconds*, after which it ends at its next step.
+    What one rendering may spend: characters of *output*, *rounds* of all its loops together, characters of all texts
+    it has *built* on the way, where an item of a list counts for 32, and *seconds*, after which it ends at its next
+    step.
     """
 
     output: int = 16 * 1024 * 1024
@@ -62,7 +65,7 @@ class Budget:
     def spend_built(self, value: T) -> T:
         """Take the size of *value*, if it is a text, a list or a map, off, and give it back; or fail."""
         if isinstance(value, str | list | Mapping):
-            self.built -= len(value)
+            self.built -= len(value) if isinstance(value, str) else len(value) * _ITEM
             if self.built < 0:
                 raise ExpressionError("builds too much", "pass big contents as files, not through expressions")
         return value

@@ -135,7 +135,12 @@ class Expressions:
 
     def _settled(self, run: Run, rendered: Any) -> Any:
         """Render again in a recursive scope, else give *rendered* back."""
-        return run.restored(self._render_again(run, rendered)) if run.scope.recursive else rendered
+        if not run.scope.recursive:
+            return rendered
+        try:
+            return run.restored(self._render_again(run, rendered))
+        except RecursionError as error:
+            raise ExpressionError("value is nested too deeply to be rendered recursively") from error
 
     def _start(self, scope: Scope) -> Run:
         return Run(scope, self._library, Budget.of(self._limits))
@@ -207,11 +212,16 @@ def _variables(run: Run) -> dict[str, Any]:
 
 
 def _current_each_output(run: Run, outputs: Any) -> Any:
-    """Give the part of a looped task's *outputs* that belongs to the values of the loops around the current task."""
+    """
+    Give the part of a looped task's *outputs* that belongs to the values of the loops around the current task. A task
+    around it that is no loop has the value of the loop it is in, under which nothing more is to be found.
+    """
     taskrun, parents = run.variable("taskrun"), run.variable("parents")
     around = [] if isinstance(parents, Undefined) else elements(parents)
-    runs = [attribute(parent, "taskrun", "parents.taskrun") for parent in reversed(around)]
-    for one in [*runs, taskrun]:
-        if one is not None:
-            outputs = attribute(outputs, attribute(one, "value", "taskrun.value"), "outputs")
-    return outputs
+    runs = [*(attribute(parent, "taskrun", "parents.taskrun") for parent in reversed(around)), taskrun]
+    found = outputs
+    for value in [attribute(one, "value", "taskrun.value") for one in runs if one is not None]:
+        found = found[value] if isinstance(found, Mapping) and value in found else found
+    if found is outputs:
+        raise ExpressionError("there are no outputs for the values of the loops around this task")
+    return found

@@ -93,6 +93,8 @@ class Jq:
                 request = {"program": _wrapped(program), "text": text, "most": MAX_RESULTS + 1}
                 return self._confinement.ask(request)
             return [] if text is None else list(itertools.islice(compiled.program.input_text(text), MAX_RESULTS + 1))
+        except UnicodeError as error:
+            raise ExpressionError(f"jq program '{program}' or its input is no Unicode text") from error
         except ValueError as error:
             raise ExpressionError(f"jq program '{program}' failed: {_reason(error, program)}") from error
         except ExpressionError as error:
@@ -143,7 +145,7 @@ def _compile(program: str) -> _Compiled | None:
 def _wrapped(program: str) -> str:
     if "\0" in program:
         raise ValueError("a NUL character in the program")
-    return _WITHOUT_ENVIRONMENT.format(program=program)
+    return _WITHOUT_ENVIRONMENT.format(program=program if program.strip() else ".")
 
 
 def _json(subject: Any) -> str:

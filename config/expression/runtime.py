@@ -15,7 +15,7 @@ from tidewaiter.config.expression.budget import Budget
 from tidewaiter.config.expression.members import attribute, method
 from tidewaiter.config.expression.operators import LAZY
 from tidewaiter.config.expression.printing import printed
-from tidewaiter.config.expression.values import Undefined, defined, elements, kind
+from tidewaiter.config.expression.values import Undefined, defined, elements, kind, replaced
 
 SEVERAL: Final = object()
 
@@ -80,15 +80,21 @@ class Run:
         """Write the text *data* of a ``raw`` tag, which is kept from being rendered again."""
         if not self.scope.recursive:
             return self.text(data)
-        mark = f"\0{secrets.token_hex(8)}\0"
+        mark = f"\ue000{secrets.token_hex(16)}\ue000"
         self._kept[mark] = data
         return self.text(mark)
 
     def restored(self, value: Any) -> Any:
         """Give *value* with the texts of ``raw`` tags where they were kept back."""
+        if not self._kept:
+            return value
+        if isinstance(value, Mapping):
+            return {self.restored(key): self.restored(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.restored(item) for item in value]
         if isinstance(value, str):
             for mark, data in self._kept.items():
-                value = value.replace(mark, data)
+                value = replaced(value, mark, data)
         return value
 
     def show(self, value: Any) -> str:

@@ -26,6 +26,8 @@ def from_yaml(yaml: Any) -> Any:
         return None
     try:
         document = parse(text_of(yaml, "YAML"), "")
+    except UnicodeError as error:
+        raise ExpressionError("YAML is no Unicode text") from error
     except ConfigError as error:
         problem = error.problems[0]
         place = f" (line {problem.line}, column {problem.column} of it)" if problem.line else ""

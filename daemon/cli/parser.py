@@ -38,6 +38,8 @@ def make_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     _add_run(verbs)
     _add_validate(verbs)
+    _add_lint(verbs)
+    _add_migrate(verbs)
     _add_test(verbs)
     _add_executions(verbs)
     _add_plan(verbs)
@@ -119,6 +121,42 @@ def _add_validate(verbs: Any) -> None:
     validate.add_argument(
         "--json", action="store_true", help="one entry per file: {file, valid, flowId, errors, warnings}"
     )
+
+
+def _add_lint(verbs: Any) -> None:
+    lint = _verb(
+        verbs,
+        "lint",
+        "say what is wrong, outdated or risky in flow files",
+        "lint:run",
+        (
+            "Look at flow files of Kestra 0.13 to 2.0, folders walked, and say what does not run here, what is "
+            "outdated, what has no effect, and what is a trap, as file:line:column: severity code message with a "
+            "remedy. Runs nothing. Exits with 2 for an error, 1 for a warning, 0 for neither. The reference tells "
+            "each code."
+        ),
+    )
+    lint.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="flow file or folder of flows")
+    lint.add_argument("--json", action="store_true", help="[{file, line, column, severity, code, message, remedy}]")
+
+
+def _add_migrate(verbs: Any) -> None:
+    migrate = _verb(
+        verbs,
+        "migrate",
+        "rewrite outdated names and forms in flow files",
+        "migrate:run",
+        (
+            "Rewrite what Kestra has renamed or replaced to its present form, and leave every other byte as it is: "
+            "comments, quotes, order. Prints the changes as a diff unless told otherwise; what cannot be rewritten "
+            "without a change of meaning is left and told on stderr. Exits with 2 if a file cannot be read as YAML."
+        ),
+    )
+    migrate.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="flow file or folder of flows")
+    how = migrate.add_mutually_exclusive_group()
+    how.add_argument("--diff", action="store_true", help="print what would change [the default]")
+    how.add_argument("--write", action="store_true", help="change the files, each at once as a whole")
+    how.add_argument("--check", action="store_true", help="name the files that would change, and exit with 1 if any")
 
 
 def _add_test(verbs: Any) -> None:
@@ -352,3 +390,5 @@ def _add_demo(verbs: Any) -> None:
 def _add_schema(verbs: Any) -> None:
     schema = _verb(verbs, "schema", "print the JSON Schema of flows, for editors", "schema:run")
     schema.add_argument("--settings", action="store_true", help="of the settings file instead")
+    schema.add_argument("--output", "-o", type=Path, metavar="FILE", help="write it there [stdout]")
+    schema.add_argument("--reference", type=Path, metavar="DIR", help="write a page for each type into this folder")

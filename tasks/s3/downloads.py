@@ -42,9 +42,13 @@ class Download(AwsFiles):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.aws.s3.Download",)
 
     key: Dynamic[Optional] = None
+    """The key of one object."""
     version_id: Dynamic[Optional] = None
+    """A version of it."""
     filter: Dynamic[Filter] = "FILES"
+    """Take objects, folder markers (their key ends with a slash), or both."""
     validate_checksum: Dynamic[bool] = False
+    """Compare the store's checksum with that of what arrived."""
 
 
 class MinioDownload(MinioConnection, StoreSpec):
@@ -53,17 +57,24 @@ class MinioDownload(MinioConnection, StoreSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.minio.Download",)
 
     bucket: Dynamic[Required]
+    """The bucket."""
     key: Dynamic[Required]
+    """The key of the object."""
     version_id: Dynamic[Optional] = None
+    """A version of it."""
 
 
 class MoveTarget(Spec):
     """Where ``action: MOVE`` puts objects: below the folder *key*, each with its own name, in *bucket* or the same."""
 
     bucket: Dynamic[Optional] = None
+    """The bucket; the same without it."""
     key: Dynamic[Text]
+    """The folder."""
     server_side_encryption: Dynamic[Literal["AES256", "AWS_KMS", "NONE"] | None] = None
+    """How the store encrypts the copy."""
     kms_key_id: Dynamic[Optional] = None
+    """The key for ``AWS_KMS``; the account's own without it."""
 
     @property
     def headers(self) -> Headers:
@@ -91,7 +102,9 @@ class DownloadsSpec(ListingSpec):
     """
 
     action: Dynamic[Literal["MOVE", "DELETE", "NONE"]] = "NONE"
+    """What to do with each object once it is kept."""
     move_to: MoveTarget | None = None
+    """Where ``MOVE`` puts them."""
 
     @model_validator(mode="after")
     def _has_destination(self) -> Self:
@@ -106,6 +119,7 @@ class Downloads(AwsFiles, DownloadsSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.aws.s3.Downloads",)
 
     validate_checksum: Dynamic[bool] = False
+    """Compare the store's checksum with that of what arrived."""
 
 
 class MinioDownloads(MinioListing, DownloadsSpec):

@@ -40,11 +40,17 @@ class ListingSpec(StoreSpec):
     """
 
     bucket: Dynamic[Required]
+    """The bucket."""
     prefix: Dynamic[Optional] = None
+    """How the keys begin."""
     delimiter: Dynamic[Optional] = None
+    """Leave out objects whose key has this after the prefix."""
     marker: Dynamic[Optional] = None
+    """A key; objects up to it are left out."""
     regexp: Dynamic[Optional] = None
+    """A regular expression in Java's syntax for the whole key."""
     filter: Dynamic[Filter] = "BOTH"
+    """Take objects, folder markers (their key ends with a slash), or both."""
 
     @property
     def limits(self) -> dict[str, int]:
@@ -60,6 +66,7 @@ class AwsListing(AwsConnection, ListingSpec):
     )
 
     max_keys: Dynamic[Count] = 1000
+    """How many objects at most."""
 
     @property
     def limits(self) -> dict[str, int]:
@@ -71,6 +78,7 @@ class AwsFiles(AwsListing):
     """A selection of objects on AWS that become outputs. *max_keys* and *max_files*: the smaller one counts."""
 
     max_files: Dynamic[Count] = 25
+    """As *maxKeys*; the smaller one counts."""
 
     @property
     def limits(self) -> dict[str, int]:
@@ -82,6 +90,7 @@ class MinioListing(MinioConnection, ListingSpec):
     """A selection of objects on MinIO, which has no limit of its own: *max_keys* is the size of a page there."""
 
     max_keys: Dynamic[Count] = 1000
+    """The size of a page of the listing; it limits nothing."""
 
 
 class List(AwsFiles):
@@ -99,7 +108,9 @@ class MinioList(MinioListing):
     )
 
     start_after: Dynamic[Optional] = None
+    """A key; objects up to it are left out."""
     recursive: Dynamic[bool] = True
+    """Take objects of deeper levels, too."""
 
 
 async def run_list(spec: List | MinioList, context: TaskContext) -> Result:

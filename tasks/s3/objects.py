@@ -19,27 +19,39 @@ class CopyFrom(Spec):
     """The object to copy, or one version of it."""
 
     bucket: Dynamic[Required]
+    """The bucket."""
     key: Dynamic[Required]
+    """The key."""
     version_id: Dynamic[Optional] = None
+    """A version of it."""
     server_side_encryption: Dynamic[Optional] = None
+    """Has no effect: *to* says how the copy is encrypted."""
     kms_key_id: Dynamic[Optional] = None
+    """Has no effect: *to* says how the copy is encrypted."""
 
 
 class CopyTo(Spec):
     """Where the copy goes; what is left out is that of the source."""
 
     bucket: Dynamic[Optional] = None
+    """The bucket; that of the source without it."""
     key: Dynamic[Optional] = None
+    """The key; that of the source without it."""
     server_side_encryption: Dynamic[Literal["AES256", "AWS_KMS", "NONE"] | None] = None
+    """How the store encrypts the copy."""
     kms_key_id: Dynamic[Optional] = None
+    """The key for ``AWS_KMS``; the account's own without it."""
 
 
 class CopySpec(StoreSpec):
     """An object to copy, in place of what is at its destination; with *delete* the source is removed afterwards."""
 
     from_: Annotated[CopyFrom, Field(alias="from")]
+    """What to copy."""
     to: CopyTo = CopyTo()
+    """Where to."""
     delete: Dynamic[bool] = False
+    """Remove the source afterwards."""
 
 
 class Copy(AwsConnection, CopySpec):
@@ -58,8 +70,11 @@ class DeleteSpec(StoreSpec):
     """An object to remove, whatever is at its key; one that is not there is no error."""
 
     bucket: Dynamic[Required]
+    """The bucket."""
     key: Dynamic[Required]
+    """The key."""
     bypass_governance_retention: Dynamic[bool | None] = None
+    """Remove it though it is locked in governance mode."""
 
 
 class Delete(AwsConnection, DeleteSpec):
@@ -68,6 +83,7 @@ class Delete(AwsConnection, DeleteSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.aws.s3.Delete",)
 
     mfa: Dynamic[Optional] = None
+    """The device and its code, where the bucket asks for them."""
 
 
 class MinioDelete(MinioConnection, DeleteSpec):
@@ -80,7 +96,9 @@ class DeleteListSpec(ListingSpec):
     """Objects to remove, *concurrent* at a time; with *error_on_empty* it is an error if there are none."""
 
     concurrent: Annotated[int, Field(ge=1, le=64)] | None = None
+    """How many at once."""
     error_on_empty: Dynamic[bool] = False
+    """Fail if there are none."""
 
 
 class DeleteList(AwsListing, DeleteListSpec):
@@ -101,13 +119,21 @@ class CreateBucket(AwsConnection, StoreSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.aws.s3.CreateBucket",)
 
     bucket: Dynamic[Required]
+    """The bucket's name."""
     acl: Dynamic[Text | None] = None
+    """A canned access list."""
     grant_full_control: Dynamic[Text | None] = None
+    """Who may do everything."""
     grant_read: Dynamic[Text | None] = None
+    """Who may list its objects."""
     grant_read_acp: Annotated[Dynamic[Text | None], Field(alias="grantReadACP")] = None
+    """Who may read its access list."""
     grant_write: Dynamic[Text | None] = None
+    """Who may write objects."""
     grant_write_acp: Annotated[Dynamic[Text | None], Field(alias="grantWriteACP")] = None
+    """Who may write its access list."""
     object_lock_enabled_for_bucket: Dynamic[bool | None] = None
+    """Let its objects be locked."""
 
 
 class MinioCreateBucket(MinioConnection, StoreSpec):
@@ -116,7 +142,9 @@ class MinioCreateBucket(MinioConnection, StoreSpec):
     NAMES: ClassVar[tuple[str, ...]] = ("io.kestra.plugin.minio.CreateBucket",)
 
     bucket: Dynamic[Required]
+    """The bucket's name."""
     object_lock_enabled_for_bucket: Dynamic[bool | None] = None
+    """Let its objects be locked."""
 
 
 async def run_copy(spec: Copy | MinioCopy, context: TaskContext) -> Result:

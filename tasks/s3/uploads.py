@@ -27,10 +27,15 @@ class UploadSpec(StoreSpec):
     """
 
     bucket: Dynamic[Required]
+    """The bucket."""
     key: Dynamic[Text]
+    """The key; of several files, the folder."""
     from_: Annotated[Dynamic[dict[str, Text] | tuple[Text, ...] | Text], Field(alias="from")]
+    """The URI of a file, a list of them, or a map of names to URIs."""
     content_type: Dynamic[Text | None] = None
+    """The type of the content."""
     metadata: Dynamic[dict[str, Text] | None] = None
+    """Metadata of the object."""
 
     @property
     def headers(self) -> Headers:
@@ -51,21 +56,37 @@ class Upload(AwsConnection, UploadSpec):
     )
 
     cache_control: Dynamic[Text | None] = None
+    """What caches may do with it."""
     content_encoding: Dynamic[Text | None] = None
+    """How the content is encoded."""
     content_disposition: Dynamic[Text | None] = None
+    """How a browser presents it."""
     content_language: Dynamic[Text | None] = None
+    """The language of the content."""
     expires: Dynamic[Text | None] = None
+    """Until when caches may keep it."""
     acl: Dynamic[Text | None] = None
+    """A canned access list."""
     storage_class: Dynamic[Text | None] = None
+    """The storage class."""
     server_side_encryption: Dynamic[Text | None] = None
+    """How the store encrypts it."""
     kms_key_id: Dynamic[Text | None] = None
+    """The key for that."""
     bucket_key_enabled: Dynamic[bool | None] = None
+    """Use the bucket's key for that."""
     checksum_algorithm: Dynamic[Literal["SHA1", "SHA256", "CRC32", "CRC32C", "CRC32_C", "CRC64NVME"] | None] = None
+    """How *checksum* is computed."""
     checksum: Dynamic[Text | None] = None
+    """What the store shall find, in base64."""
     object_lock_mode: Dynamic[Text | None] = None
+    """How it is locked."""
     object_lock_legal_hold_status: Dynamic[Text | None] = None
+    """Whether it is under a legal hold."""
     object_lock_retain_until_date: Dynamic[Text | None] = None
+    """Until when it is locked."""
     tagging: Dynamic[dict[str, Text] | None] = None
+    """Tags of the object."""
 
     @property
     def headers(self) -> Headers:

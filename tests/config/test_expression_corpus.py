@@ -27,7 +27,7 @@ def test_corpus_is_there() -> None:
 def test_few_cases_differ() -> None:
     """Nearly every case that is about Kestra's expressions agrees."""
     assert not DIFFERENT.keys() & OUTSIDE.keys()
-    assert len(DIFFERENT) <= 0.025 * max(len(ALL) - len(OUTSIDE), 700)
+    assert len(DIFFERENT) <= 0.02 * max(len(ALL) - len(OUTSIDE), 650)
 
 
 @pytest.mark.parametrize("case", ALL, ids=[case["id"] for case in ALL])

@@ -333,3 +333,9 @@ def test_current_each_output(expressions: Expressions, variables: dict[str, Any]
     outputs = {"a": {"v": 1}, "x": {"y": {"b": {"v": 2}}}}
     scope = Scope({"outputs": outputs, **variables})
     assert expressions.render("{{ currentEachOutput(outputs).v }}", scope) == expected
+
+
+@pytest.mark.parametrize(("program", "expected"), [("", "[7]"), ("  ", "[7]")])
+def test_empty_program(expressions: Expressions, program: str, expected: str) -> None:
+    """A jq program of nothing gives its input."""
+    assert expressions.render(f"{{{{ 7 | jq('{program}') }}}}", SCOPE) == expected

@@ -76,7 +76,7 @@ def test_any_expression(source: str) -> None:
     attempt(source)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=60))
 def test_any_text(source: str) -> None:
     """Any text at all."""
@@ -171,7 +171,7 @@ def test_any_template_on_any_data(template: str, x: object, y: object, recursive
     attempt(template, Scope({"x": x, "y": y}, recursive=recursive))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=40))
 def test_any_pattern_and_program(text: str) -> None:
     """Data as a date format, a number format, a regular expression's text, YAML, Ion or JSON."""

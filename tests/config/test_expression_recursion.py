@@ -32,6 +32,7 @@ def expressions() -> Expressions:
         ("{{ '{{ third }}' }}", "1"),
         ("{% raw %}{{ first }}{% endraw %} {{ third }}", "{{ first }} 1"),
         ("{{ render('{% raw %}{{ first }}{% endraw %}') }}", "{{ first }}"),
+        ("{{ [render('{% raw %}{{ first }}{% endraw %}')] }}", '["{{ first }}"]'),
         ("{{ render(third) }}", "1"),
         ("no { expression", "no { expression"),
     ],
@@ -44,6 +45,12 @@ def test_recursive_scope(expressions: Expressions, source: str, expected: str) -
 def test_recursive_values_keep_their_type(expressions: Expressions) -> None:
     """The strings inside a list are rendered, too, when its value is asked for."""
     assert expressions.evaluate("{{ list }}", Scope(VARIABLES, recursive=True)) == ["1", 2]
+
+
+def test_raw_text_inside_of_values(expressions: Expressions) -> None:
+    """Raw text that ended up in a list comes back there."""
+    source = "{{ [render('{% raw %}{{ first }}{% endraw %}')] }}"
+    assert expressions.evaluate(source, Scope(VARIABLES, recursive=True)) == ["{{ first }}"]
 
 
 @pytest.mark.parametrize("source", ["{{ third }}", "{{ list }}", "{{ key }}"])
@@ -68,3 +75,12 @@ def test_errors_name_the_inner_expression(expressions: Expressions) -> None:
     """What fails in a later pass is quoted as it stands there."""
     with pytest.raises(ExpressionError, match=r"undefined variable 'nothing' in '\{\{ nothing \}\}'"):
         expressions.render("x {{ undefined }}", Scope(VARIABLES, recursive=True))
+
+
+def test_deep_value_is_refused(expressions: Expressions) -> None:
+    """A value that is nested too deeply is no crash, also where each of its parts would be rendered."""
+    deep: list[Any] = ["{{ first }}"]
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(ExpressionError, match="nested"):
+        expressions.evaluate("{{ deep | first }}", Scope({"deep": deep}, recursive=True))

@@ -16,6 +16,7 @@ from tidewaiter.config.spec import (
     Template,
     TypedSpec,
     concrete,
+    current_name,
     has_expression,
     short_name,
 )
@@ -93,6 +94,21 @@ def test_one_of_selects_by_any_name() -> None:
     assert choice.selected({"type": "fruit.Plum"}) is None
 
 
+KINDS = (
+    "io.kestra.plugin.scripts.pear.Cut", "io.kestra.plugin.scripts.plum.Cut", "io.kestra.core.tasks.plum.Cut",
+    "io.kestra.plugin.fs.http.Plum",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "current"),
+    [(KINDS[0], KINDS[0]), (KINDS[1], KINDS[1]), ("plum.Cut", KINDS[1]), (KINDS[2], KINDS[1]), (KINDS[3], KINDS[1])],
+)
+def test_the_present_name_behind_a_name(written: str, current: str) -> None:
+    """Of a spec for several kinds, an old name stands for the present one before it."""
+    assert current_name(KINDS, written) == current
+
+
 def test_an_old_name_outside_the_plugins_has_no_short_one() -> None:
     """Short names are made of present names only."""
     assert Apple.accepted_names() == ("io.kestra.plugin.core.fruit.Apple", "io.kestra.core.tasks.Apple", "fruit.Apple")
@@ -108,11 +124,6 @@ def test_an_old_name_outside_the_plugins_has_no_short_one() -> None:
 def test_short_names(name: str, short: str) -> None:
     """A short name leaves out the plugin's place."""
     assert short_name(name) == short
-
-
-def test_the_schema_offers_every_name() -> None:
-    """Editors complete the type."""
-    assert Apple.model_json_schema()["properties"]["type"]["enum"] == list(Apple.accepted_names())
 
 
 def test_specs_are_frozen_and_know_their_properties() -> None:

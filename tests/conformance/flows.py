@@ -26,7 +26,7 @@ _SAMPLES: Sequence[tuple[str, str]] = (
     (r"exit code 127|rustup|compilation terminated", "a program is not installed"),
     (r"ModuleNotFoundError|No module named", "a Python module is not installed"),
     (r"[Cc]annot connect|Name or service not known|Connect call failed", "needs a server outside"),
-    (r"no such namespace file|No such file", "needs files that are not in the corpus"),
+    (r"no namespace file|No such file", "needs files that are not in the corpus"),
     (r"there is no flow", "needs a flow that is not in the corpus"),
     (r"input '.*' must|there is no case|exit code|not JSON|is not an internal-storage URI", _UNSUITABLE),
     (r"undefined variable '(trigger|inputs|envs|globals|namespace|kv)|there is no key", _UNSUITABLE),

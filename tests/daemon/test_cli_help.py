@@ -6,7 +6,20 @@ import time
 
 import pytest
 
-VERBS = ["run", "validate", "test", "executions", "triggers", "doctor", "fsck", "demo", "schema", "version"]
+VERBS = [
+    "run",
+    "validate",
+    "lint",
+    "migrate",
+    "test",
+    "executions",
+    "triggers",
+    "doctor",
+    "fsck",
+    "demo",
+    "schema",
+    "version",
+]
 HEAVY = ("pydantic", "aiohttp", "botocore", "yaml", "jinja2", "sqlite3", "structlog")
 
 

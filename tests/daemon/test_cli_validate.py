@@ -35,6 +35,16 @@ def test_every_mistake_of_every_file(folder: Path, capsys: pytest.CaptureFixture
     assert err == "1 of 3 flow files are valid\n"
 
 
+def test_a_mistake_in_a_choice_has_its_own_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The runner that the type selects knows its properties."""
+    runner = "    taskRunner:\n      type: io.kestra.plugin.scripts.runner.docker.Docker\n      pullPolcy: NEVER\n"
+    (tmp_path / "a.yaml").write_text(
+        f"id: a\nnamespace: demo\ntasks:\n  - id: a\n    type: shell.Commands\n    commands: [ls]\n{runner}"
+    )
+    assert main(["validate", str(tmp_path)]) == 2
+    assert "a.yaml:9:7: unknown property 'pullPolcy' (did you mean 'pullPolicy'?)" in capsys.readouterr().out
+
+
 def test_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One entry per file, in the promised shape."""
     assert main(["validate", "--json", str(folder)]) == 2

@@ -446,3 +446,18 @@ async def test_a_file_made_in_a_loop_can_be_read(workshop: Workshop) -> None:
     loop = task("flow.ForEach", "each", values=["v"], tasks=[write])
     ended = await workshop.do(body(loop, say("s", "{{ read(outputs.w.v.uri) }}")))
     assert await value(workshop, ended, "s") == "v!"
+
+
+async def test_tasks_that_ended_in_a_state_can_be_told(workshop: Workshop) -> None:
+    """With the value of their loop."""
+    loop = task("flow.ForEach", "each", values=["v"], tasks=[broken("t", allowFailure=True)])
+    ended = await workshop.do(body(loop, say("s", "{{ tasksWithState('WARNING') }}")))
+    assert '{"taskId":"t","state":"WARNING","value":"v"}' in await value(workshop, ended, "s")
+
+
+async def test_the_output_of_an_iteration_deeper_inside(workshop: Workshop) -> None:
+    """A task that is no loop adds no level."""
+    tasks = [say("a", "{{ taskrun.value }}!"), say("b", "{{ currentEachOutput(outputs.a).value }}")]
+    inner = task("flow.ForEach", "inner", values=["v"], tasks=[task("flow.Sequential", "s", tasks=tasks)])
+    ended = await workshop.do(body(task("flow.ForEach", "outer", values=["v"], tasks=[inner])))
+    assert await value(workshop, ended, "outer[0]/inner[0]/s/b") == "v!"

@@ -371,3 +371,11 @@ async def test_an_output_that_is_not_required_may_be_missing(workshop: Workshop)
     outputs = "outputs: [{id: o, value: '{{ outputs.nope.value }}', required: false}, {id: p, value: x}]\n"
     ended = await workshop.do(tasks(say("a", "x")) + outputs)
     assert (ended.state, ended.outputs) == ("SUCCESS", {"p": "x"})
+
+
+async def test_labels_and_inputs_are_recorded_as_they_are_in_the_end(workshop: Workshop) -> None:
+    """A task adds a label, and the inputs keep their types."""
+    label = json.dumps({"id": "l", "type": "execution.Labels", "labels": {"quay": "7"}})
+    flow = tasks(label) + "labels: {team: tide}\ninputs: [{id: n, type: INT, defaults: 2}]\n"
+    ended = await workshop.do(flow)
+    assert (ended.labels, ended.inputs) == ({"team": "tide", "quay": "7"}, {"n": 2})

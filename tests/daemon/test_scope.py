@@ -21,7 +21,7 @@ from tidewaiter.daemon.scope import (
     trigger_scope,
 )
 from tidewaiter.daemon.secrets import Secrets
-from tidewaiter.daemon.storage import ExecutionFiles, Storage
+from tidewaiter.daemon.storage import ExecutionFiles, NamespaceFolders, Storage
 
 FLOW = """\
 id: orders
@@ -65,9 +65,10 @@ def host(tmp_path: Path) -> Host:
 
 @pytest.fixture
 def scope(flow: AnyFlow, host: Host, tmp_path: Path) -> Scope:
-    files = ExecutionFiles.of(Storage(tmp_path / "storage"), EXECUTION, "t", "r")
+    folders = NamespaceFolders(tmp_path / "files", "demo.sub")
+    files = ExecutionFiles.of(Storage(tmp_path / "storage"), EXECUTION, "t", "r", folders)
     variables = execution_variables(flow, EXECUTION, [OBJECT], host)
-    return task_scope(variables, flow.tasks[0], RUN, (Path("/work"), Path("/out")), files.path, host)
+    return task_scope(variables, flow.tasks[0], RUN, (Path("/work"), Path("/out")), files, host)
 
 
 def put(tmp_path: Path, content: bytes) -> str:
@@ -95,6 +96,12 @@ def put(tmp_path: Path, content: bytes) -> str:
         ("{{ trigger.objects | jq('.[].bucket') | first }}", BUCKET),
         ("{{ trigger.objects[0].movedTo.uri }}", "s3://archive/done/a.csv"),
         ("{{ read('query.sql') }}", "select 1"),
+        ("{{ read('/query.sql') }} {{ read('query.sql', namespace='demo.sub') }}", "select 1 select 1"),
+        ("{{ fileURI('a/query.sql') }}", "kestra:///demo/sub/_files/a/query.sql"),
+        ("{{ read(fileURI('query.sql')) }} {{ read('nsfile:///query.sql') }}", "select 1 select 1"),
+        ("{{ read('nsfile://demo.sub/query.sql') }} {{ fileSize('query.sql') }}", "select 1 8"),
+        ("{{ fileExists('query.sql') }} {{ fileExists('nope.sql') }}", "true false"),
+        ("{{ fileExists('../outside') }}", "false"),
     ],
 )  # fmt: skip
 def test_what_a_task_sees(expressions: Expressions, scope: Scope, source: str, text: str) -> None:
@@ -204,3 +211,41 @@ def test_a_task_renders_with_variables_of_its_own() -> None:
     rendering = ScopedRendering(Expressions(), scope)
     assert rendering.render("{{ a }} {{ b }} {{ secret('S') }}", {"b": 3}) == "1 3 <S>"
     assert (rendering.render("{{ b }}"), rendering.evaluate("{{ [a, b] }}")) == ("2", [1, 2])
+
+
+OLD = """id: old
+namespace: demo
+variables:
+  day: "{{ trigger.objects[0].size }} of {{ vars.month }}"
+  month: May
+tasks:
+  - {id: t, type: log.Log, message: x}
+"""
+
+
+@pytest.fixture
+def old(expressions: Expressions, host: Host, tmp_path: Path) -> Scope:
+    """What a flow from before Kestra 0.14 sees, with the switch set."""
+    recursive = replace(host, recursive=True)
+    flow = parse_flow(OLD, "f.yaml", expressions)
+    (tmp_path / "files" / "demo.sub" / "query.sql").write_text("{{ secret('TOKEN') }}")
+    files = ExecutionFiles.of(Storage(tmp_path), EXECUTION, "t", "r", NamespaceFolders(tmp_path / "files", "demo.sub"))
+    variables = execution_variables(flow, EXECUTION, [OBJECT], recursive)
+    return task_scope(variables, flow.tasks[0], RUN, (Path("/work"), Path("/out")), files, recursive)
+
+
+def test_variables_of_old_flows_are_rendered_where_they_are_used(expressions: Expressions, old: Scope) -> None:
+    """As often as it takes."""
+    assert expressions.render("{{ vars.day }}", old) == "3 of May"
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ trigger.objects[0].key }}", "raw/{{ 7*7 }}.csv"),
+        ("{{ read('query.sql') }}", "{{ secret('TOKEN') }}"),
+    ],
+)
+def test_data_are_not_rendered_even_for_old_flows(expressions: Expressions, old: Scope, source: str, text: str) -> None:
+    """Keys and contents stay what they are."""
+    assert expressions.render(source, old) == text

@@ -94,3 +94,14 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_example_flows_load(path: Path) -> None:
     """An example flow is valid."""
     assert parse_flow(path.read_text(), path.name, Expressions()).tasks
+
+
+@pytest.mark.parametrize(
+    "text", [text for page, text in blocks("yaml") if page == "flows.md"], ids=lambda text: text.split()[1]
+)
+def test_the_flows_of_the_guide_run(text: str, tmp_path: Path) -> None:
+    """Each of them can be tried as it is."""
+    (tmp_path / "flow.yaml").write_text(text)
+    command = [sys.executable, "-m", "tidewaiter.daemon", "test", "flow.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

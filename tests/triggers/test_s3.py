@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tidewaiter.config.errors import PropertyError
 from tidewaiter.config.flow import TriggerSpec
+from tidewaiter.config.schema import json_schema
 from tidewaiter.config.spec import OneOf, Template, concrete
 from tidewaiter.triggers.bucket import Encryption, ObjectProperties
 from tidewaiter.triggers.s3 import TRIGGERS, BucketTrigger, MinioTrigger, S3Trigger
@@ -282,4 +283,5 @@ def test_keeping_versions_belongs_to_a_removal(properties: dict[str, Any]) -> No
 
 def test_the_schema_can_be_written() -> None:
     """Editors get a JSON schema of both triggers."""
-    assert "maxFiles" in str(ANY_TRIGGER.json_schema())
+    made = [json_schema(trigger, "trigger")["properties"] for trigger in TRIGGERS]
+    assert ["maxFiles" in properties for properties in made] == [True, False]

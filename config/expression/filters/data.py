@@ -1,7 +1,6 @@
 """Filters that encode, decode and digest."""
 
 import base64
-import binascii
 import hashlib
 import html
 import urllib.parse
@@ -49,7 +48,7 @@ def escape(subject: Any, strategy: Any = "html") -> Any:
     """
     if subject is None or is_number(subject):
         return subject
-    if strategy not in _ESCAPES:
+    if not isinstance(strategy, str) or strategy not in _ESCAPES:
         raise ExpressionError(f"strategy must be one of {', '.join(_ESCAPES)}, got {strategy!r}")
     return _ESCAPES[strategy](printed(subject))
 
@@ -65,7 +64,7 @@ def class_name(subject: Any) -> str | None:
         return None
     if isinstance(subject, int) and not isinstance(subject, bool):
         return _integer_class(subject)
-    return next(name for type_, name in _JAVA_CLASSES if isinstance(subject, type_))
+    return next((name for type_, name in _JAVA_CLASSES if isinstance(subject, type_)), "java.lang.Object")
 
 
 @of_text
@@ -79,7 +78,7 @@ def base64decode(subject: str) -> str:
     """Decode Base64; bytes that are no UTF-8 are replaced."""
     try:
         return base64.b64decode(subject, validate=True).decode(errors="replace")
-    except binascii.Error as error:
+    except ValueError as error:
         raise ExpressionError(f"not Base64: {error}") from error
 
 

@@ -87,7 +87,8 @@ def slice_(subject: Any, from_index: Any = 0, to_index: Any = None) -> Any:
 def merge(subject: Any, items: Any) -> Any:
     """Put two lists one after the other, or the entries of two maps together; those of *items* win."""
     if isinstance(subject, Mapping):
-        return {**subject, **(items if isinstance(items, Mapping) else dict.fromkeys(_only_list(items)))}
+        added = items if isinstance(items, Mapping) else {plain(item): None for item in _only_list(items)}
+        return {**subject, **added}
     return bounded([*_only_list(subject), *_only_list(items)])
 
 

@@ -135,7 +135,7 @@ def ends_with(subject: str, value: Any) -> bool:
 @of_text
 def escape_char(subject: str, type_: Any) -> str:
     """Escape the quotes that *type_* names: ``single``, ``double``, or ``shell`` for single quotes in a shell."""
-    if type_ not in _ESCAPES:
+    if not isinstance(type_, str) or type_ not in _ESCAPES:
         raise ExpressionError(f"type must be one of {', '.join(_ESCAPES)}, got {type_!r}")
     old, new = _ESCAPES[type_]
     return replaced(subject, old, new)
