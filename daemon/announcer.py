@@ -21,7 +21,7 @@ from tidewaiter.daemon.progress import Progress
 from tidewaiter.daemon.records import Execution, TriggerKey
 from tidewaiter.daemon.starter import Event, Starter
 from tidewaiter.daemon.troubles import Troubles
-from tidewaiter.triggers.conditions import Circumstances, Upstream
+from tidewaiter.triggers.dated import Circumstances, Upstream
 from tidewaiter.triggers.flowtrigger import FlowTrigger, Requirement
 
 _log = structlog.get_logger("tidewaiter.announcer")

@@ -11,7 +11,7 @@ from tidewaiter.daemon.duty import AnyDuty, Duty, SpecT
 from tidewaiter.daemon.journal.launches import Launch
 from tidewaiter.daemon.scope import Host, trigger_scope
 from tidewaiter.triggers.conditional import ConditionalTrigger
-from tidewaiter.triggers.conditions import Circumstances, Upstream
+from tidewaiter.triggers.dated import Circumstances, Upstream
 
 
 @dataclass(frozen=True, slots=True)

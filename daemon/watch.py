@@ -14,7 +14,7 @@ from tidewaiter.daemon.records import TriggerKey, now
 from tidewaiter.daemon.scope import Host, object_scope, rendered_trigger, trigger_scope
 from tidewaiter.daemon.storage import Storage
 from tidewaiter.triggers.bucket import BucketError, Connect
-from tidewaiter.triggers.conditions import Circumstances
+from tidewaiter.triggers.dated import Circumstances
 from tidewaiter.triggers.rules import Rules
 from tidewaiter.triggers.s3 import BucketTrigger, moves_into_itself
 

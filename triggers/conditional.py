@@ -8,7 +8,8 @@ from tidewaiter.config.expression.truth import truthy
 from tidewaiter.config.fields import Text
 from tidewaiter.config.flow import TriggerSpec
 from tidewaiter.config.spec import Dynamic
-from tidewaiter.triggers.conditions import Circumstances, Conditions, about_time
+from tidewaiter.triggers.conditions import Conditions, about_time
+from tidewaiter.triggers.dated import Circumstances
 
 
 class ConditionalTrigger(TriggerSpec):

@@ -13,7 +13,8 @@ from tidewaiter.config.fields import Id, Text
 from tidewaiter.config.flow import Labels
 from tidewaiter.config.spec import Spec, misfit
 from tidewaiter.triggers.conditional import ConditionalTrigger
-from tidewaiter.triggers.conditions import Circumstances, MultipleCondition, State
+from tidewaiter.triggers.conditions import MultipleCondition, State
+from tidewaiter.triggers.dated import Circumstances
 from tidewaiter.triggers.windows import TimeWindow
 
 ENDED: tuple[State, ...] = ("SUCCESS", "WARNING", "FAILED", "KILLED", "CANCELLED")

@@ -8,8 +8,9 @@ from pydantic import AliasChoices, Field, model_validator
 from tidewaiter.config.fields import PositiveDuration, Text
 from tidewaiter.config.spec import Dynamic, Spec, misfit
 from tidewaiter.triggers.conditional import ConditionalTrigger
-from tidewaiter.triggers.conditions import Conditions, MomentText, moment
+from tidewaiter.triggers.conditions import Conditions
 from tidewaiter.triggers.cron import Cron, parse_cron
+from tidewaiter.triggers.dated import MomentText, moment
 from tidewaiter.triggers.windows import ZoneName, zone_of
 
 Recovery = Literal["ALL", "LAST", "NONE"]

@@ -6,7 +6,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from tidewaiter.config.errors import PropertyError
-from tidewaiter.triggers.conditions import AnyCondition, Circumstances, Condition, Upstream
+from tidewaiter.triggers.conditions import AnyCondition
+from tidewaiter.triggers.dated import Circumstances, Condition, Upstream
 
 ADAPTER: TypeAdapter[Condition] = TypeAdapter(AnyCondition)
 SOURCE = Upstream("harbour.east", "intake", "FAILED", {"team": "quay"})
