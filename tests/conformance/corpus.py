@@ -1,6 +1,7 @@
 """The corpus of real flows and expectations (``TIDEWAITER_CORPUS``). It is read, never copied."""
 
 import csv
+import functools
 import json
 import os
 import re
@@ -63,6 +64,12 @@ def flows() -> list[CorpusFlow]:
 def invalid() -> list[tuple[str, str]]:
     """The flows that upstream rejects, or that fail, each with what upstream says of it."""
     return [(row["path"], row["upstream_assertions"]) for row in _table("invalid_flows.tsv")]
+
+
+@functools.cache
+def older_names() -> list[tuple[str, str]]:
+    """Each older name of a type, with its present one."""
+    return [(row["alias"], row["canonical"]) for row in _table("aliases.tsv")]
 
 
 def expectations() -> dict[str, list[Expectation]]:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from conformance.corpus import CORPUS, CorpusFlow, Expectation, expectations, flows, invalid
+from conformance.corpus import CORPUS, CorpusFlow, Expectation, expectations, flows, invalid, older_names
 from conformance.outcome import Outcome
 from conformance.runs import Ending, Trial, run
 
@@ -77,8 +77,8 @@ def _load(flow: CorpusFlow, expressions: Expressions) -> str | None:
         if flow.in_family:
             return str(error.problems[0].message)
         outside = [name for name in flow.outside.split(",") if name]
-        # A type may be written by an older name; its last part is the same.
-        named = any(name.rpartition(".")[2] in problem.message for problem in error.problems for name in outside)
+        written = [old for old, present in older_names() if present in outside]
+        named = any(name in problem.message for problem in error.problems for name in (*outside, *written))
         return None if named or not outside else f"is refused, but not for {outside[0]}"
     return None
 
