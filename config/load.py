@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from tidewaiter.config.defaults import with_defaults
+from tidewaiter.config.descriptions import property_descriptions
 from tidewaiter.config.document import Document, Path
 from tidewaiter.config.errors import ConfigError, ExpressionError, Problem
 from tidewaiter.config.expression import Expressions
@@ -24,6 +25,10 @@ _TASK_GROUPS = ("tasks", "errors", "finally", "afterExecution")
 _EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _DASHED = re.compile(r"\b(inputs|outputs)\.(\w+(?:-\w+)+)")
 
+_KNOWN_PROPERTIES = "'tidewaiter schema' tells what each property takes"
+_EXPRESSIONS = (
+    "an expression is {{ ... }} in Kestra's language; text that is none goes between {% raw %} and {% endraw %}"
+)
 _KNOWN_TYPES = "'tidewaiter schema' lists the types there are"
 
 _WORDINGS = (
@@ -137,7 +142,7 @@ def _bad_expressions(document: Document, expressions: Expressions) -> Iterator[P
         try:
             expressions.check(text)
         except ExpressionError as error:
-            yield document.problem(path, error.message, error.hint)
+            yield document.problem(path, error.message, error.hint or _EXPRESSIONS)
 
 
 def _subtractions(document: Document) -> Iterator[Problem]:
@@ -174,7 +179,21 @@ def _problem(document: Document, model: type[BaseModel], details: ErrorDetails) 
         return _misfit(document, path, details["ctx"])
     if kind == "type_unknown":
         return document.problem((*path, "type"), *_unknown_type(details))
-    return document.problem(path, *_words(path, details))
+    message, hint = _words(path, details)
+    return document.problem(path, message, hint or _what_it_is(document, model, details["loc"]))
+
+
+def _what_it_is(document: Document, model: type[BaseModel], loc: Path) -> str:
+    """Say what the property at *loc* is for, in the words of the reference: the best advice on what to write there."""
+    specs = {part.path: part.spec for part in parts(document.data, model)}
+    for length in range(len(loc) - 1, -1, -1):
+        owner = specs.get(_path(document.data, loc[:length]))
+        if owner is not None and isinstance(loc[length], str):
+            names = {name: (name, field.alias) for name, field in owner.model_fields.items()}
+            described = property_descriptions(owner)
+            found = (described.get(name) for name, spellings in names.items() if loc[length] in spellings)
+            return next(("it is: " + " ".join(text.split()) for text in found if text), _KNOWN_PROPERTIES)
+    return _KNOWN_PROPERTIES
 
 
 def _misfit(document: Document, path: Path, context: Mapping[str, Any]) -> Problem:

@@ -104,7 +104,8 @@ def test_a_missing_type_is_told_at_the_task() -> None:
 
 def test_a_task_that_is_no_map_is_told_so() -> None:
     """Text where a task should be is called what it is."""
-    assert str(only(GOOD + "tasks: [hello]\n")) == "f.yaml:3:9: should be a map of properties, got 'hello'"
+    found = only(GOOD + "tasks: [hello]\n")
+    assert str(found).startswith("f.yaml:3:9: should be a map of properties, got 'hello' (it is: ")
 
 
 @pytest.mark.parametrize(
@@ -112,12 +113,14 @@ def test_a_task_that_is_no_map_is_told_so() -> None:
 )
 def test_a_missing_property_is_told_at_what_lacks_it(text: str, name: str) -> None:
     """What is missing at the top is told at the top."""
-    assert str(only(text)) == f"f.yaml:1:1: property '{name}' is missing"
+    assert str(only(text)).startswith(f"f.yaml:1:1: property '{name}' is missing (it is: ")
 
 
 def test_a_missing_property_of_a_task_points_at_the_task() -> None:
     """What is missing in a task is told at the task."""
-    assert str(only(GOOD + "tasks:\n  - id: a\n    type: log.Log\n")) == "f.yaml:4:5: property 'message' is missing"
+    assert str(only(GOOD + "tasks:\n  - id: a\n    type: log.Log\n")) == (
+        "f.yaml:4:5: property 'message' is missing (it is: What to write: one record, or a list of them.)"
+    )
 
 
 def test_an_empty_list_of_tasks_is_said_once() -> None:
@@ -201,9 +204,10 @@ def test_a_mistake_inside_a_working_directory_is_at_its_own_line() -> None:
                 type: shell.Commands
                 comands: [ls]
         """
+    about = "(it is: The commands, one after another in the same shell.)"
     assert [str(problem) for problem in problems(text)] == [
-        "f.yaml:9:19: property 'commands': should be a list, got 'echo hi'",
-        "f.yaml:10:9: property 'commands' is missing",
+        f"f.yaml:9:19: property 'commands': should be a list, got 'echo hi' {about}",
+        f"f.yaml:10:9: property 'commands' is missing {about}",
         "f.yaml:12:9: unknown property 'comands' (did you mean 'commands'?)",
     ]
 
