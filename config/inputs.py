@@ -138,6 +138,18 @@ def typed_inputs(
     return values
 
 
+def as_given(specs: Sequence[Input], values: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Give typed *values* such that `typed_inputs` makes the same of them once more: text that came out of JSON or YAML
+    is written as JSON again, and so is nothing, for which else the default would stand.
+    """
+    kinds = {spec.id: spec.type for spec in specs}
+    return {
+        name: json.dumps(value) if kinds.get(name) in {"JSON", "YAML"} and not isinstance(value, dict | list) else value
+        for name, value in values.items()
+    }
+
+
 def _asked_for(spec: Input, render: Render) -> bool:
     condition = spec.depends_on.condition if spec.depends_on else None
     return condition is None or truthy(render(condition))

@@ -13,7 +13,7 @@ from typing import Any
 from tidewaiter.config.errors import ExpressionError, TidewaiterError
 from tidewaiter.config.expression import Scope
 from tidewaiter.config.flow import Output
-from tidewaiter.config.inputs import typed_inputs
+from tidewaiter.config.inputs import as_given, typed_inputs
 from tidewaiter.daemon.branch import Branch
 from tidewaiter.daemon.control_flow import ControlFlow
 from tidewaiter.daemon.flows import AnyFlow
@@ -71,6 +71,7 @@ class Run:
         situation = await self._situation()
         walk = ControlFlow(situation)
         if self.execution.after_pending:
+            await self._take_up(situation)
             return await self._finish(situation, walk)
         result = await self._begin(situation) or await walk.sequence(self.flow.tasks, self._trunk)
         delay = self._begin_again_after(situation, result)
@@ -109,8 +110,16 @@ class Run:
             situation.log(situation.own_run)("ERROR", str(error))
             return Result("FAILED", error=situation.mask(error.message))
         situation.variables["labels"] = nested(situation.labels)
-        await self._note(situation, inputs)
+        await self._note(situation, as_given(self.flow.inputs, inputs))
         return None
+
+    async def _take_up(self, situation: Situation) -> None:
+        """Let the last tasks see, after a crash, what those before them saw."""
+        scope = Scope(situation.variables, self.place.host.functions(self.flow.namespace))
+        situation.variables["inputs"] = nested(self._inputs(scope))
+        situation.variables["labels"] = nested(situation.labels)
+        if self.execution.state is ExecutionState.FAILED:
+            await self._gather_error_logs(situation)
 
     async def _note(self, situation: Situation, inputs: Mapping[str, Any]) -> None:
         if (inputs, situation.labels) != (self.execution.inputs, self.execution.labels):
@@ -165,8 +174,9 @@ class Run:
         return ExecutionState.CREATED
 
     async def _end(self, situation: Situation, walk: ControlFlow, result: Result) -> ExecutionState:
-        if result.state == "FAILED" and self.flow.errors:
+        if result.state == "FAILED":
             await self._gather_error_logs(situation)
+        if result.state == "FAILED" and self.flow.errors:
             situation.variables["execution"]["state"] = result.state
             await walk.sequence(self.flow.errors, Branch())
         if self.flow.finally_:

@@ -211,6 +211,31 @@ class TestSubflow:
             await service.control.resume(child.id, {"n": "1"})
             await service.reaches(parent, "SUCCESS")
 
+    async def test_a_restart_does_not_ask_for_the_flow_again(self, workshop: Workshop) -> None:
+        """The child is there: that its flow has changed, or gone, since then does not matter."""
+        await register(workshop, "child", PAUSE)
+        parent = await by_hand(workshop, "parent", body(task("flow.Subflow", "s", namespace="demo", flowId="child")))
+        async with Service(workshop):
+            await until(lambda: _paused(workshop))
+        await register(workshop, "child", body(say("a"), disabled=True))
+        async with Service(workshop) as service:
+            await until(lambda: _paused(workshop))
+            [child] = [e for e in await workshop.journal.executions.newest() if e.flow_id == "child"]
+            await service.control.resume(child.id, {"n": "1"})
+            await service.reaches(parent, "SUCCESS")
+
+    @pytest.mark.parametrize("around", [False, True])
+    async def test_who_has_no_time_left_takes_its_children_along(self, workshop: Workshop, around: bool) -> None:
+        """A timeout ends what was started, the tasks around it included."""
+        await register(workshop, "child", PAUSE)
+        start = task("flow.Subflow", "s", namespace="demo", flowId="child", **({} if around else {"timeout": "PT0.5S"}))
+        outer = task("flow.Parallel", "p", tasks=[start], timeout="PT0.5S") if around else start
+        parent = await by_hand(workshop, "parent", body(outer))
+        async with Service(workshop) as service:
+            await service.reaches(parent, "FAILED")
+            [child] = [e for e in await workshop.journal.executions.newest() if e.flow_id == "child"]
+            await service.reaches(child, "KILLED")
+
     async def test_who_is_killed_takes_its_children_along(self, workshop: Workshop) -> None:
         """They would work for nobody."""
         await register(workshop, "child", PAUSE)
