@@ -134,9 +134,7 @@ class Run:
             lambda text: self.place.expressions.render(text, scope),
             lenient=arrived,
         )
-        for spec in self.flow.inputs:
-            if spec.type == "SECRET" and inputs.get(spec.id):
-                self.place.host.secrets.conceal(inputs[spec.id])
+        self.place.host.secrets.conceal_inputs(self.flow.inputs, inputs)
         return inputs
 
     def _labels(self, situation: Situation, scope: Scope) -> dict[str, str]:

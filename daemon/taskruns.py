@@ -6,6 +6,7 @@ again, one without is run once more after a crash.
 """
 
 import asyncio
+import json
 import shutil
 import subprocess
 from collections.abc import Awaitable, Callable, Sequence
@@ -32,6 +33,7 @@ from tidewaiter.daemon.tasklog import TaskLog
 from tidewaiter.tasks.context import EndState, Result
 from tidewaiter.tasks.process import kill_survivors
 from tidewaiter.tasks.runnable import is_runnable, task_type
+from tidewaiter.tasks.tree import Pause
 
 _log = structlog.get_logger("tidewaiter.run")
 
@@ -60,6 +62,8 @@ class TaskRuns:
         path = f"{branch.path}{task.id}"
         progress = self.situation.progress
         run = progress.ended.get(path)
+        if run is not None and isinstance(task, Pause):
+            self.situation.place.host.secrets.conceal_inputs(task.on_resume, run.outputs.get("onResume") or {})
         while run is None:
             await self._pause_before(path, task, branch)
             attempt = await self._attempt(task, path, branch)
@@ -135,6 +139,7 @@ class TaskRuns:
         log = self.situation.log(run, task.log_level)
         try:
             result = await self._done(task, run, branch, log)
+            json.dumps(result.outputs)  # What cannot be recorded is a failure of the task, while it can be one.
         except (DatabaseError, SyncError):
             raise  # of a task inside: the journal or the disk failed, not the task
         except TidewaiterError as error:

@@ -1,6 +1,7 @@
 """Executions that wait: for a time, for somebody, for another execution, for room."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ from workshop.yaml_tasks import body, broken, say, shell, task
 from tidewaiter.daemon.control import Control, NotPossibleError
 from tidewaiter.daemon.executor import Executor
 from tidewaiter.daemon.records import Execution, TriggerKey
+from tidewaiter.daemon.secrets import Secrets
 
 
 class Service:
@@ -85,6 +87,24 @@ class TestPause:
             ended = await service.reaches(execution, "SUCCESS")
         assert (await workshop.task_runs(ended))["a"].outputs == {"value": "5"}
 
+    async def test_what_is_secret_in_it_stays_so(self, workshop: Workshop) -> None:
+        """No log shows it, neither before nor after a restart."""
+        ask = task("flow.Pause", "p", onResume=[{"id": "pin", "type": "SECRET"}])
+        again = task("flow.Pause", "q")
+        tell = shell("a", "echo {{ outputs.p.onResume.pin }}")
+        execution = await by_hand(workshop, "f", body(ask, again, tell))
+        async with Service(workshop) as service:
+            await service.reaches(execution, "PAUSED")
+            await service.control.resume(execution.id, {"pin": "hush-hush"})
+            await until(lambda: _began(workshop, execution, "q"))
+        assert workshop.place.host.secrets.mask("hush-hush") == "******"
+        workshop.place = replace(workshop.place, host=replace(workshop.place.host, secrets=Secrets({})))
+        async with Service(workshop) as service:
+            await service.reaches(execution, "PAUSED")
+            await service.control.resume(execution.id, {})
+            ended = await service.reaches(execution, "SUCCESS")
+        assert "******" in await workshop.log(ended)
+
     async def test_only_what_is_paused_can_be_resumed(self, workshop: Workshop) -> None:
         """The state is named."""
         ended = await workshop.do(body(say("a")))
@@ -130,6 +150,10 @@ class TestPause:
             await service.reaches(execution, "PAUSED")
             await service.control.kill(execution.id)
             await service.reaches(execution, "KILLED")
+
+
+async def _began(workshop: Workshop, execution: Execution, path: str) -> bool:
+    return path in await workshop.task_runs(execution)
 
 
 async def _said(workshop: Workshop, execution: Execution, text: str) -> bool:
