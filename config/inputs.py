@@ -104,7 +104,7 @@ class Input(Spec):
                 raise misfit(name, f"cannot be had by a {self.type}", f"it goes with {', '.join(sorted(_ORDERED))}")
             try:
                 _comparable(self.type, bound)
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, OverflowError):
                 raise misfit(name, f"is not a value of type {self.type}", "give a number or an ISO-8601 text") from None
 
     @property
@@ -382,5 +382,5 @@ def _comparable(kind: str, value: Any) -> Any:
         moment = datetime.fromisoformat(str(value))
         return moment if moment.tzinfo is None else moment.astimezone().replace(tzinfo=None)
     if kind in {"DATE", "TIME"}:
-        return str(value)
-    return Decimal(str(value)) if isinstance(value, int) else float(value)
+        return (date if kind == "DATE" else time).fromisoformat(str(value)).isoformat()
+    return value if isinstance(value, int | float) else float(value)

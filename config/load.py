@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -12,15 +13,17 @@ from tidewaiter.config.defaults import with_defaults
 from tidewaiter.config.document import Document, Path
 from tidewaiter.config.errors import ConfigError, ExpressionError, Problem
 from tidewaiter.config.expression import Expressions
-from tidewaiter.config.spec import OneOf, has_expression
+from tidewaiter.config.spec import OneOf, expressions_in, has_expression
 
 M = TypeVar("M", bound=BaseModel)
 
 # Text that is documentation, not input: never rendered, so never checked.
 _PROSE = frozenset({"description", "displayName", "variables", "defaults", "extend"})
 
+# Whoever has made so many mistakes does not read on; what is near each is not looked for endlessly.
+_MOST_PROBLEMS = 100
+
 _TASK_GROUPS = ("tasks", "errors", "finally", "afterExecution")
-_EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _DASHED = re.compile(r"\b(inputs|outputs)\.(\w+(?:-\w+)+)")
 
 PLANNED_PROPERTIES = frozenset(
@@ -84,19 +87,16 @@ def validate(
         data = document.data if types is None else with_defaults(document.data, types)
         result = model.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
-        problems += [_problem(document, model, details) for details in error.errors(include_url=False) if _own(details)]
-        raise ConfigError(_once(problems)) from error
+        own = (details for details in error.errors(include_url=False) if _own(details))
+        problems += [_problem(document, model, details) for details in islice(own, _MOST_PROBLEMS)]
+        _fail(problems)
     if problems:
         _fail(problems)
     return result
 
 
 def _fail(problems: Iterable[Problem]) -> NoReturn:
-    raise ConfigError(problems)
-
-
-def _once(problems: Iterable[Problem]) -> list[Problem]:
-    return list(dict.fromkeys(problems))
+    raise ConfigError(list(dict.fromkeys(problems))[:_MOST_PROBLEMS])
 
 
 def _own(details: ErrorDetails) -> bool:
@@ -166,7 +166,7 @@ def _subtractions(document: Document) -> Iterator[Problem]:
 
 
 def _dashed(text: str) -> list[tuple[str, str]]:
-    return [found for expression in _EXPRESSION.findall(text) for found in _DASHED.findall(expression)]
+    return [found for expression in expressions_in(text) for found in _DASHED.findall(expression)]
 
 
 def _problem(document: Document, model: type[BaseModel], details: ErrorDetails) -> Problem:
