@@ -84,7 +84,14 @@ def parse(text: str, file: str) -> Document:
     Raises:
         ConfigError: not YAML, more than one document, or past a limit; the problem has file, line and column.
     """
-    if len(text.encode()) > MAX_BYTES:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        line = text.count("\n", 0, error.start) + 1
+        raise ConfigError(
+            [Problem(file, line, 1, "not valid YAML: half of a surrogate pair is no character")]
+        ) from error
+    if size > MAX_BYTES:
         raise ConfigError([Problem(file, 0, 0, f"the file is larger than {MAX_BYTES >> 20} MiB", "split the flow")])
     builder = _Builder(file)
     try:

@@ -1,8 +1,10 @@
 """The inputs of a flow (kestra.md §1.4): what may be given for each, and what becomes of what was given."""
 
 import json
+import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+import reprlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
@@ -11,8 +13,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, model_validator
 
-from tidewaiter.config.document import parse
-from tidewaiter.config.errors import TidewaiterError
+from tidewaiter.config.document import MAX_DEPTH, parse
+from tidewaiter.config.errors import ExpressionError, TidewaiterError
+from tidewaiter.config.expression.confinement import Confinement
+from tidewaiter.config.expression.java_regex import JavaRegex, compiled
 from tidewaiter.config.expression.truth import truthy
 from tidewaiter.config.fields import Id, Text, parse_duration
 from tidewaiter.config.spec import Render, Spec, has_expression, misfit
@@ -24,6 +28,7 @@ InputType = Literal[
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _LONGEST_CHECKED = 10_000
+_ORDERED = frozenset({"INT", "FLOAT", "DURATION", "DATE", "TIME", "DATETIME"})
 
 
 class InputError(TidewaiterError):
@@ -102,12 +107,26 @@ class Input(Spec):
         if self.type in {"ENUM", "SELECT", "MULTISELECT"} and not (self.choices or self.expression):
             raise misfit("type", f"a {self.type} needs 'values'", "list what may be chosen")
         if self.validator is not None:
-            _compiled(self.validator)
+            _check_pattern(self.validator)
+        self._check_bounds()
         if self.type == "FILE" and isinstance(self.defaults, str) and "://" not in self.defaults:
             raise misfit(
                 "defaults", "the default of a FILE must be the URI of a file", "for example nsfile:///data.csv"
             )
         return self
+
+    def _check_bounds(self) -> None:
+        """Make sure that values can be compared with what they must not be below or above."""
+        for name in ("min", "max", "after", "before"):
+            bound = getattr(self, name)
+            if bound is None:
+                continue
+            if self.type not in _ORDERED:
+                raise misfit(name, f"cannot be had by a {self.type}", f"it goes with {', '.join(sorted(_ORDERED))}")
+            try:
+                _comparable(self.type, bound)
+            except (ValueError, TypeError, OverflowError):
+                raise misfit(name, f"is not a value of type {self.type}", "give a number or an ISO-8601 text") from None
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -115,13 +134,11 @@ class Input(Spec):
         return self.values or self.options or ()
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _check_pattern(pattern: str) -> None:
     try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise misfit(
-            "validator", f"is not a regular expression: {error}", "see Java's Pattern for its syntax"
-        ) from None
+        compiled(pattern)
+    except ExpressionError as error:
+        raise misfit("validator", error.message, "see Java's Pattern for its syntax") from None
 
 
 def typed_inputs(
@@ -150,13 +167,28 @@ def typed_inputs(
             problems += [] if lenient else [f"input '{spec.id}' is required"]
             continue
         try:
-            values[spec.id] = None if raw is None else _checked(spec, _converted(spec, spec.type, raw), render)
+            values[spec.id] = None if raw is None else _checked(spec, _shallow(spec, raw), render)
         except ValueError as error:
             problems.append(f"input '{spec.id}' {error}, got {_shown(spec, raw)}")
     if problems:
         known = ", ".join(spec.id for spec in specs) or "none"
         raise InputError("; ".join(problems), f"inputs of this flow: {known}")
     return values
+
+
+def as_given(specs: Sequence[Input], values: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Give typed *values* such that `typed_inputs` makes the same of them once more: text that came out of JSON or YAML
+    is written as JSON again, and so is nothing, for which else the default would stand.
+    """
+    kinds = {spec.id: (spec.type, spec.item_type) for spec in specs}
+    return {name: _unread(value, *kinds.get(name, ("STRING", None))) for name, value in values.items()}
+
+
+def _unread(value: Any, kind: str, item_kind: str | None) -> Any:
+    if kind == "ARRAY" and isinstance(value, list):
+        return [_unread(item, item_kind or "STRING", None) for item in value]
+    return json.dumps(value) if kind in {"JSON", "YAML"} and not isinstance(value, dict | list) else value
 
 
 def _asked_for(spec: Input, render: Render) -> bool:
@@ -173,7 +205,25 @@ def _rendered(value: Any, render: Render) -> Any:
 
 
 def _shown(spec: Input, raw: Any) -> str:
-    return "a secret" if spec.type == "SECRET" else repr(raw)[:100]
+    shown = repr(raw) if isinstance(raw, str | int | float) else reprlib.repr(raw)
+    return "a secret" if spec.type == "SECRET" else shown[:100]
+
+
+def _shallow(spec: Input, raw: Any) -> Any:
+    """Give *raw* as its type says; neither may be deeper than the rest of the daemon can take."""
+    _check_depth(raw)
+    value = _converted(spec, spec.type, raw)
+    _check_depth(value)
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    """Raise `ValueError` if lists and maps are in each other more than `MAX_DEPTH` times."""
+    layer = [value]
+    for _ in range(MAX_DEPTH):
+        layer = [item for inner in layer for item in _items(inner)]
+    if any(isinstance(item, Mapping | list | tuple) for item in layer):
+        raise ValueError(f"must not be nested deeper than {MAX_DEPTH} levels")
 
 
 def _converted(spec: Input, kind: str, raw: Any) -> Any:
@@ -186,11 +236,17 @@ def _list(raw: Any) -> list[Any]:
     if isinstance(raw, str):
         try:
             raw = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise ValueError("must be a list") from None
     if not isinstance(raw, list | tuple):
         raise ValueError("must be a list")  # noqa: TRY004 - every misfit is a ValueError here
     return list(raw)
+
+
+def _items(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _text(raw: Any) -> str:
@@ -211,9 +267,12 @@ def _integer(raw: Any) -> int:
 
 def _float(raw: Any) -> float:
     try:
-        return float(Decimal(str(raw)))
-    except InvalidOperation:
-        raise ValueError("must be a number") from None
+        number = float(Decimal(str(raw)))
+    except (InvalidOperation, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError("must be a number")
+    return number
 
 
 def _boolean(raw: Any) -> bool:
@@ -306,10 +365,8 @@ def _checked(spec: Input, value: Any, render: Render) -> Any:
         allowed = [*spec.choices, *(_offered(spec.expression, render) if spec.expression else ())]
         if not set(chosen) <= set(allowed):
             raise ValueError(f"must be one of {', '.join(allowed)}")
-    if spec.validator is not None and isinstance(value, str):
-        fits = len(value) <= _LONGEST_CHECKED and re.fullmatch(spec.validator, value)
-        if not fits:
-            raise ValueError(f"must match {spec.validator}")
+    if spec.validator is not None and isinstance(value, str) and not _matches(spec.validator, value):
+        raise ValueError(f"must match {spec.validator}")
     for bound, wrong, words in (
         (spec.min, -1, "at least"), (spec.max, 1, "at most"), (spec.after, -1, "after"), (spec.before, 1, "before"),
     ):  # fmt: skip
@@ -318,13 +375,24 @@ def _checked(spec: Input, value: Any, render: Render) -> Any:
     return value
 
 
+def _matches(pattern: str, value: str) -> bool:
+    """Whether all of *value* matches; a pattern that could take long is tried where it can be ended."""
+    try:
+        return len(value) <= _LONGEST_CHECKED and JavaRegex(Confinement()).fullmatch(pattern, value)
+    except ExpressionError as error:
+        raise ValueError(f"cannot be checked: {error.message}") from None
+
+
 def _offered(expression: str, render: Render) -> list[str]:
     return [_text(item) for item in _list(render(expression))]
 
 
 def _order(kind: str, value: Any, bound: Any) -> int:
     """Give -1, 0 or 1 as *value* is less than, equal to or greater than *bound*."""
-    left, right = (_comparable(kind, item) for item in (value, bound))
+    try:
+        left, right = (_comparable(kind, item) for item in (value, bound))
+    except OverflowError:
+        raise ValueError("is too far away") from None
     return int(left > right) - int(left < right)
 
 
@@ -333,5 +401,7 @@ def _comparable(kind: str, value: Any) -> Any:
         return parse_duration(str(value))
     if kind == "DATETIME":
         moment = datetime.fromisoformat(str(value))
-        return moment.replace(tzinfo=None) if moment.tzinfo is None else moment.astimezone().replace(tzinfo=None)
-    return str(value) if kind in {"DATE", "TIME"} else float(value)
+        return moment if moment.tzinfo is None else moment.astimezone().replace(tzinfo=None)
+    if kind in {"DATE", "TIME"}:
+        return (date if kind == "DATE" else time).fromisoformat(str(value)).isoformat()
+    return value if isinstance(value, int | float) else float(value)

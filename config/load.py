@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -14,15 +15,20 @@ from tidewaiter.config.document import Document, Path
 from tidewaiter.config.errors import ConfigError, ExpressionError, Problem
 from tidewaiter.config.expression import Expressions
 from tidewaiter.config.parts import parts, written_names
-from tidewaiter.config.spec import has_expression
+from tidewaiter.config.spec import expressions_in, has_expression
 
 M = TypeVar("M", bound=BaseModel)
+
+Specs = Mapping[Path, type[BaseModel] | None]
+"""What describes each part of a document that is more than a plain value."""
 
 # Text that is documentation, not input: never rendered, so never checked.
 _PROSE = frozenset({"description", "displayName", "variables", "defaults", "extend"})
 
+# Whoever has made so many mistakes does not read on; what is near each is not looked for endlessly.
+_MOST_PROBLEMS = 100
+
 _TASK_GROUPS = ("tasks", "errors", "finally", "afterExecution")
-_EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _DASHED = re.compile(r"\b(inputs|outputs)\.(\w+(?:-\w+)+)")
 
 _KNOWN_PROPERTIES = "'tidewaiter schema' tells what each property takes"
@@ -82,19 +88,16 @@ def validate(
         data = document.data if types is None else with_defaults(document.data, types)
         result = model.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
-        problems += [_problem(document, model, details) for details in error.errors(include_url=False) if _own(details)]
-        raise ConfigError(_once(problems)) from error
+        own = (details for details in error.errors(include_url=False) if _own(details))
+        problems += [_problem(document, model, details) for details in islice(own, _MOST_PROBLEMS)]
+        _fail(problems)
     if problems:
         _fail(problems)
     return result
 
 
 def _fail(problems: Iterable[Problem]) -> NoReturn:
-    raise ConfigError(problems)
-
-
-def _once(problems: Iterable[Problem]) -> list[Problem]:
-    return list(dict.fromkeys(problems))
+    raise ConfigError(list(dict.fromkeys(problems))[:_MOST_PROBLEMS])
 
 
 def _own(details: ErrorDetails) -> bool:
@@ -164,28 +167,27 @@ def _subtractions(document: Document) -> Iterator[Problem]:
 
 
 def _dashed(text: str) -> list[tuple[str, str]]:
-    return [found for expression in _EXPRESSION.findall(text) for found in _DASHED.findall(expression)]
+    return [found for expression in expressions_in(text) for found in _DASHED.findall(expression)]
 
 
 def _problem(document: Document, model: type[BaseModel], details: ErrorDetails) -> Problem:
     """Say one of pydantic's errors in the words of a flow's author, at the place it is about."""
     path = _path(document.data, details["loc"])
+    specs = {part.path: part.spec for part in parts(document.data, model, along=path)}
     kind = details["type"]
     if kind == "extra_forbidden":
         around = _path(document.data, details["loc"][:-1])
-        owner = next((part.spec for part in parts(document.data, model) if part.path == around), None)
-        return document.problem(path, *_unknown_property(owner, str(details["loc"][-1])), at_key=True)
+        return document.problem(path, *_unknown_property(specs.get(around), str(details["loc"][-1])), at_key=True)
     if kind == "misfit":
         return _misfit(document, path, details["ctx"])
     if kind == "type_unknown":
         return document.problem((*path, "type"), *_unknown_type(details))
     message, hint = _words(path, details)
-    return document.problem(path, message, hint or _what_it_is(document, model, details["loc"]))
+    return document.problem(path, message, hint or _what_it_is(document, specs, details["loc"]))
 
 
-def _what_it_is(document: Document, model: type[BaseModel], loc: Path) -> str:
+def _what_it_is(document: Document, specs: Specs, loc: Path) -> str:
     """Say what the property at *loc* is for, in the words of the reference: the best advice on what to write there."""
-    specs = {part.path: part.spec for part in parts(document.data, model)}
     for length in range(len(loc) - 1, -1, -1):
         owner = specs.get(_path(document.data, loc[:length]))
         if owner is not None and isinstance(loc[length], str):

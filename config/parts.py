@@ -66,39 +66,56 @@ def annotation_of(field: FieldInfo) -> Any:
     return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
 
 
-def parts(data: Any, model: type[BaseModel], path: Path = (), owner: Part | None = None) -> Iterator[Part]:
-    """Every part of *data*, a document for *model*, outer ones before inner ones. Nothing has to be valid in it."""
+def parts(
+    data: Any, model: type[BaseModel], path: Path = (), owner: Part | None = None, along: Path | None = None
+) -> Iterator[Part]:
+    """
+    Every part of *data*, a document for *model*, outer ones before inner ones; with *along* only those on the way to
+    that place. Nothing has to be valid in it.
+    """
     if not isinstance(data, Mapping):
         return
     part = Part(path, data, model, owner)
     yield part
+    wanted = dict(_steps(data, path, along))
     for key, field in part.fields():
-        yield from _within(annotation_of(field), data[key], (*path, key), part)
+        if key in wanted:
+            yield from _within(annotation_of(field), data[key], (*path, key), part, along)
 
 
-def _within(annotation: Any, value: Any, path: Path, owner: Part) -> Iterator[Part]:
+def _steps(value: Mapping[str, Any] | list[Any], path: Path, along: Path | None) -> Iterable[tuple[Any, Any]]:
+    """Give what is in *value*, which stands at *path*: all of it, or only what is next on the way *along*."""
+    if along is None:
+        return value.items() if isinstance(value, Mapping) else enumerate(value)
+    step = along[len(path)] if len(along) > len(path) else None
+    if isinstance(value, Mapping):
+        return [(step, value[step])] if isinstance(step, str) and step in value else []
+    return [(step, value[step])] if isinstance(step, int) and step in range(len(value)) else []
+
+
+def _within(annotation: Any, value: Any, path: Path, owner: Part, along: Path | None) -> Iterator[Part]:
     shapes = list(shapes_of(annotation))
     if isinstance(value, Mapping):
-        yield from _of_map(shapes, value, path, owner)
+        yield from _of_map(shapes, value, path, owner, along)
     elif isinstance(value, list):
         items = [inner for shape in shapes if get_origin(shape) in {tuple, list} for inner in get_args(shape)]
-        for index, item in enumerate(value):
+        for index, item in _steps(value, path, along):
             for inner in items:
-                yield from _within(inner, item, (*path, index), owner)
+                yield from _within(inner, item, (*path, index), owner, along)
 
 
-def _of_map(shapes: list[Any], value: Mapping[str, Any], path: Path, owner: Part) -> Iterator[Part]:
+def _of_map(shapes: list[Any], value: Mapping[str, Any], path: Path, owner: Part, along: Path | None) -> Iterator[Part]:
     choice = next((shape for shape in shapes if isinstance(shape, OneOf)), None)
     models = [shape for shape in shapes if isinstance(shape, type) and issubclass(shape, BaseModel)]
     if choice is not None:
         spec = choice.selected(value)
-        yield from parts(value, spec, path, owner) if spec else (Part(path, value, None, owner),)
+        yield from parts(value, spec, path, owner, along) if spec else (Part(path, value, None, owner),)
     elif models:
-        yield from parts(value, _fitting(models, value), path, owner)
+        yield from parts(value, _fitting(models, value), path, owner, along)
     else:
         for inner in (get_args(shape)[1] for shape in shapes if get_origin(shape) is dict):
-            for key, item in value.items():
-                yield from _within(inner, item, (*path, key), owner)
+            for key, item in _steps(value, path, along):
+                yield from _within(inner, item, (*path, key), owner, along)
 
 
 def shapes_of(annotation: Any) -> Iterator[Any]:

@@ -54,11 +54,11 @@ class Retry(Spec):
 
     @property
     def _shortest(self) -> timedelta:
-        return (self.min_interval if self.type == "random" else self.interval) or timedelta(0)
+        return min((self.min_interval if self.type == "random" else self.interval) or timedelta(0), _FAR)
 
     @property
     def _longest(self) -> timedelta:
-        return self.max_interval or _FAR
+        return min(self.max_interval or _FAR, _FAR)
 
     def delay(self, failures: int) -> timedelta:
         """How long to wait after that many failures in a row, the first of them counted as 1."""

@@ -41,7 +41,7 @@ REFERENCE = "x-one-of"
 
 KESTRA_PREFIX = "io.kestra.plugin."
 _CONCRETE = {"concrete": True}
-_EXPRESSION = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+_OPENING = re.compile(r"\{[{%]")
 _OBJECT = re.compile(r"\bobject\b")
 _RENAMED = re.compile(
     r"\.fs\.http\.|\.core\.flow\.(?:Worker|Flow|WaitFor)$|TaskRunner$|\.Purge(?:Execution)?$"
@@ -209,7 +209,18 @@ def has_expression(text: str) -> bool:
 
 def mentions_object(text: str) -> bool:
     """Tell whether an expression in *text* may look at ``object``. That word in a mere string counts, harmlessly."""
-    return any(_OBJECT.search(expression) for expression in _EXPRESSION.findall(text))
+    return any(_OBJECT.search(expression) for expression in expressions_in(text))
+
+
+def expressions_in(text: str) -> Iterator[str]:
+    """Give each expression in *text* with its delimiters; nothing more where one is not closed."""
+    at = 0
+    while opening := _OPENING.search(text, at):
+        end = text.find("}}" if opening[0] == "{{" else "%}", opening.end()) + 2
+        if end < 2:
+            return
+        yield text[opening.start() : end]
+        at = end
 
 
 def _strings(value: Any) -> Iterator[str]:

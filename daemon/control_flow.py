@@ -9,16 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tidewaiter.config.errors import TaskError
+from tidewaiter.config.errors import SyncError, TaskError, TidewaiterError
 from tidewaiter.config.expression.truth import truthy
 from tidewaiter.config.flow import TaskSpec
 from tidewaiter.daemon.branch import Branch
+from tidewaiter.daemon.database import DatabaseError
 from tidewaiter.daemon.pauses import pause
 from tidewaiter.daemon.records import TaskRun, parse_timestamp, timestamp
 from tidewaiter.daemon.situation import Situation
-from tidewaiter.daemon.subflows import run_for_each_item, run_subflow
+from tidewaiter.daemon.subflows import abandon_children, run_for_each_item, run_subflow
 from tidewaiter.daemon.tasklog import TaskLog
-from tidewaiter.daemon.taskruns import TaskRuns, make_folders, remove
+from tidewaiter.daemon.taskruns import TaskRuns, Terms, make_folders, remove, within
 from tidewaiter.daemon.together import STOPPED, Work, combined, together
 from tidewaiter.tasks import tree
 from tidewaiter.tasks.context import Result
@@ -61,6 +62,7 @@ class ControlFlow:
             tree.LoopUntil: self._loop_until,
             tree.Dag: self._dag,
             tree.Pause: self._pause,
+            tree.Subflow: self._subflow,
             tree.ForEachItem: self._for_each_item,
             tree.WorkingDirectory: self._working_directory,
         }
@@ -76,20 +78,35 @@ class ControlFlow:
                 break
         return combined(results)
 
-    async def _walk(self, task: TaskSpec, run: TaskRun, branch: Branch, log: TaskLog) -> Result:
+    async def _walk(self, task: TaskSpec, run: TaskRun, branch: Branch, terms: Terms) -> Result:
         """Do *task*; then its *errors* if something in it failed, and its *finally* in any case."""
-        if isinstance(task, tree.Subflow):
-            return await run_subflow(self._situation, task, run, branch)
-        inside = branch.inside(task, run)
-        result = await self._walks[type(task)](task, Visit(run, branch, inside, log))
-        errors, last = (task.errors, task.finally_) if isinstance(task, tree.FlowableSpec) else ((), ())
-        if result.state == "FAILED" and errors:
-            await self.sequence(errors, inside)
-        if last:
-            result = _after(result, await self.sequence(last, inside))
+        visit = Visit(run, branch, branch.inside(task, run), terms.log)
+        try:
+            result = await within(terms.limit, self._body(task, visit))
+        except (DatabaseError, SyncError):
+            raise
+        except TidewaiterError as error:
+            await abandon_children(self._situation, run.task_path)
+            await self._followed(task, Result("FAILED", error=error.message), visit.inside)
+            raise
+        await abandon_children(self._situation, run.task_path)
+        result = await self._followed(task, result, visit.inside)
         if isinstance(task, tree.AllowFailure) and result.state == "FAILED":
             result = replace(result, state="WARNING")
         return result
+
+    async def _body(self, task: TaskSpec, visit: Visit) -> Result:
+        return await self._walks[type(task)](task, visit)
+
+    async def _followed(self, task: TaskSpec, result: Result, inside: Branch) -> Result:
+        """Run *errors* and *finally* of a task that gave *result*."""
+        errors, last = (task.errors, task.finally_) if isinstance(task, tree.FlowableSpec) else ((), ())
+        if result.state == "FAILED" and errors:
+            await self.sequence(errors, inside)
+        return _after(result, await self.sequence(last, inside)) if last else result
+
+    async def _subflow(self, task: tree.Subflow, visit: Visit) -> Result:
+        return await run_subflow(self._situation, task, visit.run, visit.outside)
 
     async def _in_order(self, task: Any, visit: Visit) -> Result:
         return await self.sequence(task.tasks, visit.inside)
@@ -97,9 +114,13 @@ class ControlFlow:
     async def _parallel(self, task: tree.Parallel, visit: Visit) -> Result:
         return await together(self._each_alone(task.tasks, visit.inside), task.concurrent)
 
-    def _each_alone(self, tasks: Sequence[TaskSpec], branch: Branch) -> list[tuple[str, Work]]:
-        run = self._tasks.carry_out
-        return [(f"task '{task.id}'", partial(run, task, branch)) for task in tasks if not task.disabled]
+    def _each_alone(self, tasks: Sequence[TaskSpec], branch: Branch) -> list[Work]:
+        run, begun = self._tasks.carry_out, self._situation.progress.begun
+        return [
+            Work(f"task '{task.id}'", partial(run, task, branch), begun(f"{branch.path}{task.id}"))
+            for task in tasks
+            if not task.disabled
+        ]
 
     async def _if(self, task: tree.If, visit: Visit) -> Result:
         async def decide() -> dict[str, Any]:
@@ -133,8 +154,14 @@ class ControlFlow:
             works = [work for turn in turns for work in self._each_alone(task.tasks, turn)]
             return await together(works, task.concurrent)
         limit = task.concurrency_limit if isinstance(task, tree.ForEach) else 1
-        in_order = [(f"value '{turn.value}'", partial(self.sequence, task.tasks, turn)) for turn in turns]
+        in_order = [
+            Work(f"value '{turn.value}'", partial(self.sequence, task.tasks, turn), self._begun(turn)) for turn in turns
+        ]
         return await together(in_order, limit)
+
+    def _begun(self, turn: Branch) -> bool:
+        """Whether an iteration had begun before an interruption."""
+        return self._situation.progress.begun(turn.path.removesuffix("/"))
 
     async def _loop(self, task: tree.Loop, visit: Visit) -> Result:
         async def decide() -> dict[str, Any]:
@@ -144,16 +171,25 @@ class ControlFlow:
         given: dict[int, dict[str, Any]] = {}
 
         async def turn(number: int, item: Mapping[str, Any]) -> Result:
-            inner = replace(visit.inside.turn(number), item=item, local=dict(visit.inside.local or {}))
+            inner = self._isolated(visit.inside, number, item)
             result = await self.sequence(task.tasks, inner)
             if result.state not in STOPPED:
                 scope = self._situation.scope(task, visit.run, inner)
                 given[number] = {o.id: self._situation.concrete(o, scope).value for o in task.outputs}
             return result
 
-        works = [(f"item {number}", partial(turn, number, item)) for number, item in enumerate(items)]
+        works = [
+            Work(f"item {number}", partial(turn, number, item), self._begun(visit.inside.turn(number)))
+            for number, item in enumerate(items)
+        ]
         result = await together(works, task.concurrency_limit)
         return replace(result, outputs={"outputs": [given[number] for number in sorted(given)]} if task.outputs else {})
+
+    def _isolated(self, inside: Branch, number: int, item: Mapping[str, Any]) -> Branch:
+        """Give the branch of one iteration whose outputs are seen in it only, those before an interruption included."""
+        turn = inside.turn(number)
+        before = self._situation.progress.inner.get(turn.path.removesuffix("/"), {})
+        return replace(turn, item=item, local={**(inside.local or {}), **before})
 
     async def _items(self, values: Any, run: TaskRun) -> list[dict[str, Any]]:
         """Give ``item`` for each of *values*, which may be the URI of a file of them, one in each line."""
@@ -175,6 +211,8 @@ class ControlFlow:
             inner = visit.inside.turn(number)
             result = await self.sequence(task.tasks, inner)
             number += 1
+            if self._begun(visit.inside.turn(number)):
+                continue  # The condition was false then, whatever it would be by now.
             outputs = {"iterationCount": number}
             if result.state in STOPPED or truthy(self._rendered(task, visit, "condition").condition):
                 return replace(result, outputs=outputs)
@@ -182,20 +220,21 @@ class ControlFlow:
             if late or (often.max_iterations and number >= often.max_iterations):
                 error = f"the condition was still false after {number} iterations"
                 return Result("FAILED" if task.fail_on_max_reached else "SUCCESS", outputs, error)
-            if f"{visit.inside.turn(number).path}{task.tasks[0].id}" not in self._situation.progress.ended:
-                await self._situation.rest.sleep(often.interval)
+            await self._situation.rest.sleep(often.interval)
 
     async def _dag(self, task: tree.Dag, visit: Visit) -> Result:
         """Each task waits for those it depends on; one that depends on what did not run does not run either."""
         ended = {item.task.id: asyncio.Event() for item in task.tasks}
         failed = asyncio.Event()
         places = asyncio.Semaphore(task.concurrent or len(task.tasks))
+        begun = self._situation.progress.begun
 
         async def one(item: tree.DagTask) -> Result:
             for name in item.depends_on:
                 await ended[name].wait()
             result = Result()
-            if not (item.task.disabled or failed.is_set()):
+            late = failed.is_set() and not begun(f"{visit.inside.path}{item.task.id}")
+            if not (item.task.disabled or late):
                 async with places:
                     result = await self._tasks.carry_out(item.task, visit.inside)
             if result.state in STOPPED:
@@ -203,7 +242,10 @@ class ControlFlow:
             ended[item.task.id].set()
             return result
 
-        return await together([(f"task '{item.task.id}'", partial(one, item)) for item in task.tasks], 0)
+        # All of them are begun: each waits, or learns that there is nothing to wait for.
+        return await together(
+            [Work(f"task '{item.task.id}'", partial(one, item), begun=True) for item in task.tasks], 0
+        )
 
     async def _pause(self, task: tree.Pause, visit: Visit) -> Result:
         result = await pause(self._situation, task, visit.run, visit.outside, visit.log)

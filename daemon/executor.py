@@ -18,7 +18,7 @@ from tidewaiter.daemon.flows import AnyFlow, parse_flow
 from tidewaiter.daemon.journal.executions import Candidate
 from tidewaiter.daemon.journal.patience import until_recorded
 from tidewaiter.daemon.loop import Crashed, supervised
-from tidewaiter.daemon.records import Execution, ExecutionState, parse_timestamp
+from tidewaiter.daemon.records import Execution, ExecutionState, TaskRunState, parse_timestamp
 from tidewaiter.daemon.run import Run, bucket_trigger, route_after
 from tidewaiter.daemon.situation import Workplace
 from tidewaiter.tasks.process import kill_survivors
@@ -186,9 +186,14 @@ class Executor:
             _log.error("last_tasks_left_out", execution=execution.id, error=error.message)
             await self.place.journal.executions.finish(execution.id)
             return
-        for run in await self.place.journal.executions.task_runs(execution.id):
-            if not run.state.ended:
-                await asyncio.to_thread(kill_survivors, run.id)
+        left = [run for run in await self.place.journal.executions.task_runs(execution.id) if not run.state.ended]
+        for run in left:
+            await asyncio.to_thread(kill_survivors, run.id)
+        if any(run.state is TaskRunState.RUNNING and run.attempt >= self.place.retry.crashes for run in left):
+            _log.error("last_tasks_given_up", execution=execution.id, error="the daemon crashed in them")
+            await self.place.journal.executions.finish(execution.id)
+            return
+        await self.place.journal.executions.interrupt(execution.id)
         await self._begin(execution, flow)
 
     def _running_of(self, flow_path: str) -> int:

@@ -189,7 +189,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], Handler], ...] = tuple(
 def _inputs(query: Query) -> dict[str, Any]:
     try:
         inputs = json.loads(query.get("inputs", "{}"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequestError(f"'inputs' must be JSON: {error}") from error
     if not isinstance(inputs, dict):
         raise BadRequestError("'inputs' must be a map")

@@ -92,4 +92,5 @@ def _result(
     except TidewaiterError as error:
         situation.log(run)("WARN", f"not resumed: {error}")
         return None
+    situation.place.host.secrets.conceal_inputs(spec.on_resume, given)
     return Result(outputs={"resumed": {"on": resumed["on"]}, "onResume": given})

@@ -9,6 +9,7 @@ from typing import Any
 from tidewaiter.daemon.records import TaskRun, TaskRunState, parse_timestamp
 
 _ITERATION = re.compile(r"([^\[\]]+)\[(\d+)\]")
+_ENDS = re.compile(r"[\[/]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,17 @@ class Failures:
 class Progress:
     """
     *ended*: the result of each task that has one, by its path. *outputs* are what ``outputs`` shows, under the values
-    of the loops a task is in (kestra.md §1.12); *states* the latest state of each task by its id.
+    of the loops a task is in (kestra.md §1.12); *states* the latest state of each task by its id. *inner* are the
+    outputs that are seen only in one iteration of a `Loop`, by its path.
     """
 
     ended: dict[str, TaskRun] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     states: dict[str, dict[str, str]] = field(default_factory=dict)
+    inner: dict[str, dict[str, Any]] = field(default_factory=dict)
     _attempts: dict[str, list[TaskRun]] = field(default_factory=dict)
+    _begun: set[str] = field(default_factory=set)
+    _around: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, runs: Iterable[TaskRun]) -> "Progress":
@@ -40,12 +45,23 @@ class Progress:
             progress._attempts.setdefault(run.task_path, []).append(run)
             if run.state.ended:
                 progress.ended[run.task_path] = run
+            if run.state is not TaskRunState.RETRIED:
+                progress._begun.add(run.task_path)
+                progress._around.update(run.task_path[: end.start()] for end in _ENDS.finditer(run.task_path))
         for run in progress.ended.values():
-            values = progress._values(run.task_path)
-            if values is not None:
-                note_outputs(progress.outputs, run, values)
+            iteration, values = progress._place(run.task_path)
+            seen = progress.outputs if iteration is None else progress.inner.setdefault(iteration, {})
+            _put(seen, run, values)
             progress.states[run.task_id] = {"state": run.state.value}
         return progress
+
+    def begun(self, path: str) -> bool:
+        """Whether the task or iteration at *path* had begun before the execution was taken up this time."""
+        return path in self._begun or path in self._around
+
+    def begun_inside(self, path: str) -> bool:
+        """Whether a task inside the one at *path* had."""
+        return path in self._around
 
     def add(self, run: TaskRun) -> None:
         """Take in an attempt that has ended."""
@@ -92,26 +108,36 @@ class Progress:
         last = failed[-1].ended_at or failed[-1].started_at
         return Failures(len(failed), parse_timestamp(failed[0].started_at), parse_timestamp(last))
 
-    def _values(self, path: str) -> list[str] | None:
+    def _place(self, path: str) -> tuple[str | None, list[str]]:
         """
-        Give the values of the loops that the task at *path* is in, the outermost first; None in a `Loop`, from which
-        nothing is seen outside.
+        Give where the outputs of the task at *path* are seen: in which iteration of a `Loop`, None if everywhere, and
+        under which values of other loops, the outermost first.
         """
-        values = []
+        iteration, values = None, []
         for match in _ITERATION.finditer(path):
             loop = self._attempts.get(path[: match.end(1)], ())
             decided = next((run.decision for run in reversed(loop) if run.decision), None)
             if decided and "items" in decided:
-                return None
+                iteration = path[: match.end()]
             if decided and "values" in decided:
                 values.append(str(decided["values"][int(match[2])]))
-        return values
+        return iteration, values
 
 
 def note_outputs(outputs: MutableMapping[str, Any], run: TaskRun, values: Sequence[str]) -> None:
-    """Put what *run* gave under its task's id, and below that under the *values* of the loops it is in."""
+    """
+    Put what *run* gave under its task's id, and below that under the *values* of the loops it is in. What others hold
+    of it already stays as it is.
+    """
     node = outputs
     for name in (run.task_id, *values):
-        inner = node.get(name)
-        node[name] = node = dict(inner) if isinstance(inner, Mapping) else {}
+        node[name] = node = dict(node.get(name, {}))
+    node.update(run.outputs)
+
+
+def _put(outputs: dict[str, Any], run: TaskRun, values: Sequence[str]) -> None:
+    """Do what `note_outputs` does, while nobody holds anything of it: without a copy of a long loop for each turn."""
+    node = outputs
+    for name in (run.task_id, *values):
+        node = node.setdefault(name, {})
     node.update(run.outputs)

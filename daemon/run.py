@@ -13,7 +13,7 @@ from typing import Any
 from tidewaiter.config.errors import ExpressionError, TidewaiterError
 from tidewaiter.config.expression import Scope
 from tidewaiter.config.flow import Output
-from tidewaiter.config.inputs import typed_inputs
+from tidewaiter.config.inputs import as_given, typed_inputs
 from tidewaiter.daemon.branch import Branch
 from tidewaiter.daemon.control_flow import ControlFlow
 from tidewaiter.daemon.flows import AnyFlow
@@ -73,6 +73,7 @@ class Run:
         situation = await self._situation()
         walk = ControlFlow(situation)
         if self.execution.after_pending:
+            await self._take_up(situation)
             return await self._finish(situation, walk)
         result = await self._begin(situation) or await walk.sequence(self.flow.tasks, self._trunk)
         delay = self._begin_again_after(situation, result)
@@ -105,8 +106,9 @@ class Run:
         """Complete inputs and labels, and record them; gives a result only when that fails."""
         scope = self.place.host.scope(situation.variables, self.place.host.functions(self.flow.namespace))
         try:
-            situation.inputs = self._inputs(scope)
-            situation.variables["inputs"] = nested(situation.inputs)
+            inputs = self._inputs(scope)
+            situation.inputs = as_given(self.flow.inputs, inputs)
+            situation.variables["inputs"] = nested(inputs)
             situation.labels = {**self._labels(situation, scope), **situation.labels}
         except TidewaiterError as error:
             situation.log(situation.own_run)("ERROR", str(error))
@@ -114,6 +116,14 @@ class Run:
         situation.variables["labels"] = nested(situation.labels)
         await self._note(situation)
         return None
+
+    async def _take_up(self, situation: Situation) -> None:
+        """Let the last tasks see, after a crash, what those before them saw."""
+        scope = self.place.host.scope(situation.variables, self.place.host.functions(self.flow.namespace))
+        situation.variables["inputs"] = nested(self._inputs(scope))
+        situation.variables["labels"] = nested(situation.labels)
+        if self.execution.state is ExecutionState.FAILED:
+            await self._gather_error_logs(situation)
 
     async def _note(self, situation: Situation) -> None:
         if (situation.inputs, situation.labels) != self._noted:
@@ -129,9 +139,7 @@ class Run:
             lambda text: self.place.expressions.render(text, scope),
             lenient=arrived,
         )
-        for spec in self.flow.inputs:
-            if spec.type == "SECRET" and inputs.get(spec.id):
-                self.place.host.secrets.conceal(inputs[spec.id])
+        self.place.host.secrets.conceal_inputs(self.flow.inputs, inputs)
         return inputs
 
     def _labels(self, situation: Situation, scope: Scope) -> dict[str, str]:
@@ -169,8 +177,9 @@ class Run:
         return ExecutionState.CREATED
 
     async def _end(self, situation: Situation, walk: ControlFlow, result: Result) -> ExecutionState:
-        if result.state == "FAILED" and self.flow.errors:
+        if result.state == "FAILED":
             await self._gather_error_logs(situation)
+        if result.state == "FAILED" and self.flow.errors:
             situation.variables["execution"]["state"] = result.state
             await walk.sequence(self.flow.errors, Branch())
         if self.flow.finally_:

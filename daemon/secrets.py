@@ -7,8 +7,10 @@ import urllib.parse
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tidewaiter.config.errors import ConfigError, Problem, SecretMissingError
+from tidewaiter.config.inputs import Input
 
 PREFIX = "SECRET_"
 MASK = "******"
@@ -67,6 +69,12 @@ class Secrets:
             self.given_out.add(value)
             # Longest first: of two secrets one may begin with the other.
             self._spelled[:] = sorted({*self._spelled, *_spellings(value)}, key=len, reverse=True)
+
+    def conceal_inputs(self, specs: Iterable[Input], values: Mapping[str, Any]) -> None:
+        """`conceal` the *values* of the inputs that are SECRET."""
+        for spec in specs:
+            if spec.type == "SECRET" and values.get(spec.id):
+                self.conceal(values[spec.id])
 
     def _from_folders(self, name: str) -> str | None:
         if not name.replace("_", "").replace("-", "").replace(".", "").isalnum() or ".." in name:

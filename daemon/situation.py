@@ -49,7 +49,7 @@ class Situation:
     """
     What all the tasks of one execution share. *variables* are what each of them sees; *error_logs* what the failed ones
     had to say; *begin_again* the retry that asks for the execution to be begun again; *pauses* the tasks that pause, by
-    path, with the moment until when.
+    path, with the moment until when; *children* the executions that tasks wait for, with the path of each task.
     """
 
     execution: Execution
@@ -64,6 +64,7 @@ class Situation:
     inputs: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     pauses: dict[str, str | None] = field(default_factory=dict)
+    children: dict[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:

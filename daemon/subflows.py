@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from tidewaiter.config.errors import TaskError
@@ -14,6 +15,7 @@ from tidewaiter.config.inputs import typed_inputs
 from tidewaiter.daemon.branch import Branch
 from tidewaiter.daemon.flows import AnyFlow, parse_flow
 from tidewaiter.daemon.journal.launches import Launch
+from tidewaiter.daemon.journal.patience import until_recorded
 from tidewaiter.daemon.progress import Progress
 from tidewaiter.daemon.records import SUBFLOW, Execution, ExecutionState, TaskRun, TriggerKey, task_run_id
 from tidewaiter.daemon.scope import flow_variables
@@ -46,13 +48,15 @@ async def run_subflow(situation: Situation, task: Subflow, run: TaskRun, branch:
     spec = situation.concrete(task, situation.scope(task, run, branch), only=only)
     if spec.schedule_date is not None and not _is_moment(spec.schedule_date):
         raise TaskError(f"property 'scheduleDate' should be a moment, got '{spec.schedule_date}'")
-    child = await child_flow(situation.place, spec.namespace, spec.flow_id, spec.revision)
     identifier = task_run_id(run.id, f"attempt {run.attempt}") if run.decision is None else run.decision["execution"]
-    if run.decision is None:
+    execution = await situation.place.journal.executions.get(identifier)
+    if execution is None:
+        child = await child_flow(situation.place, spec.namespace, spec.flow_id, spec.revision)
         await situation.place.journal.executions.decide(run, {"execution": identifier})
-    execution = await start_child(situation, child, identifier, spec, run)
+        execution = await start_child(situation, child, identifier, spec, run)
     if not spec.wait:
         return Result(outputs={"executionId": execution.id, "state": execution.state.value})
+    situation.children[execution.id] = run.task_path
     ended = await until_ended(situation, execution.id)
     outputs = {"executionId": ended.id, "state": ended.state.value, "outputs": await _outputs(situation, task, ended)}
     return judged(ended, outputs, transmit=spec.transmit_failed)
@@ -74,12 +78,17 @@ async def run_for_each_item(
     if decision is None:
         decision = {"batches": await split_stored(spec.items, _cut(spec), context), "attempt": run.attempt}
         await situation.place.journal.executions.decide(run, decision)
-    child = await child_flow(situation.place, spec.namespace, spec.flow_id, spec.revision)
-    started = []
+    started: list[Execution] = []
     for number, uri in enumerate(decision["batches"]):
-        per_batch = _per_batch(situation, task, scope, uri, number, inherit=spec.inherit_labels)
         identifier = task_run_id(run.id, f"attempt {decision['attempt']} batch {number}")
-        started.append(await start_child(situation, child, identifier, per_batch, replace(run, iteration=number)))
+        execution = await situation.place.journal.executions.get(identifier)
+        if execution is None:
+            child = await child_flow(situation.place, spec.namespace, spec.flow_id, spec.revision)
+            per_batch = _per_batch(situation, task, scope, uri, number, inherit=spec.inherit_labels)
+            execution = await start_child(situation, child, identifier, per_batch, replace(run, iteration=number))
+        started.append(execution)
+        if spec.wait:
+            situation.children[execution.id] = run.task_path
     ended = [await until_ended(situation, execution.id) if spec.wait else execution for execution in started]
     return await _all_judged(ended, context, transmit=spec.wait and spec.transmit_failed)
 
@@ -200,8 +209,19 @@ async def until_ended(situation: Situation, identifier: str) -> Execution:
             if execution is None:
                 raise TaskError(f"execution {identifier} is not in the journal any more")
             if execution.state.ended:
+                situation.children.pop(identifier, None)
                 return execution
             await listener.news()
+
+
+async def abandon_children(situation: Situation, path: str) -> None:
+    """Have the executions killed that the task at *path*, or one in it, no longer waits for although they go on."""
+    left = [child for child, task in situation.children.items() if f"{task}/".startswith((f"{path}/", f"{path}["))]
+    for child in left:
+        await until_recorded(partial(situation.place.journal.executions.request_kill, child))
+        del situation.children[child]
+    if left:
+        situation.place.signals.launched()
 
 
 async def _outputs(situation: Situation, task: Subflow, ended: Execution) -> dict[str, Any]:

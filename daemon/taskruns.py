@@ -6,6 +6,7 @@ again, one without is run once more after a crash.
 """
 
 import asyncio
+import json
 import shutil
 import subprocess
 from collections.abc import Awaitable, Callable, Sequence
@@ -32,10 +33,20 @@ from tidewaiter.daemon.tasklog import TaskLog
 from tidewaiter.tasks.context import EndState, Result
 from tidewaiter.tasks.process import kill_survivors
 from tidewaiter.tasks.runnable import is_runnable, task_type
+from tidewaiter.tasks.tree import Pause
 
 _log = structlog.get_logger("tidewaiter.run")
 
-Walk = Callable[[TaskSpec, TaskRun, Branch, TaskLog], Awaitable[Result]]
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What one attempt at a task that holds others writes its *log* to, and how long it may take."""
+
+    log: TaskLog
+    limit: timedelta | None
+
+
+Walk = Callable[[TaskSpec, TaskRun, Branch, Terms], Awaitable[Result]]
 """Does a task that holds others."""
 
 
@@ -51,11 +62,16 @@ class TaskRuns:
         path = f"{branch.path}{task.id}"
         progress = self.situation.progress
         run = progress.ended.get(path)
+        if run is not None and isinstance(task, Pause):
+            self.situation.place.host.secrets.conceal_inputs(task.on_resume, run.outputs.get("onResume") or {})
         while run is None:
             await self._pause_before(path, task, branch)
             attempt = await self._attempt(task, path, branch)
             run = attempt if attempt.state.ended else None
         self.situation.note(run, branch)
+        retry = task.retry or branch.retry
+        if run.state is TaskRunState.FAILED and retry is not None and retry.behavior == "CREATE_NEW_EXECUTION":
+            self.situation.begin_again = retry
         state = "FAILED" if run.state is TaskRunState.KILLED else run.state.value
         return Result(cast("EndState", state), run.outputs, run.error)
 
@@ -108,10 +124,7 @@ class TaskRuns:
         ``allowWarning`` (WARNING counts as SUCCESS), kestra.md §1.5.
         """
         failures, retry = self.situation.progress.failures(run.task_path), task.retry or branch.retry
-        if retry is not None and retry.behavior == "CREATE_NEW_EXECUTION":
-            if result.state == "FAILED" and not task.allow_failure:
-                self.situation.begin_again = retry
-        elif result.state == "FAILED" and retry is not None and _another(task, run, retry, failures):
+        if result.state == "FAILED" and retry is not None and _another(task, run, retry, failures):
             return TaskRunState.RETRYING, result
         if failures is not None and retry is not None and retry.warning_on_retry and result.state == "SUCCESS":
             result = replace(result, state="WARNING", error=f"succeeded after {failures.number} failed attempts")
@@ -126,6 +139,7 @@ class TaskRuns:
         log = self.situation.log(run, task.log_level)
         try:
             result = await self._done(task, run, branch, log)
+            json.dumps(result.outputs)  # What cannot be recorded is a failure of the task, while it can be one.
         except (DatabaseError, SyncError):
             raise  # of a task inside: the journal or the disk failed, not the task
         except TidewaiterError as error:
@@ -142,14 +156,21 @@ class TaskRuns:
 
     async def _done(self, task: TaskSpec, run: TaskRun, branch: Branch, log: TaskLog) -> Result:
         situation = self.situation
-        scope = situation.scope(task, run, branch)
-        if not truthy(situation.concrete(task, scope, only=("run_if",)).run_if):
+        if not (self._goes_on(run) or truthy(self._concrete(task, run, branch, "run_if").run_if)):
             return Result("SKIPPED")
         if is_runnable(task):
             with situation.rest.work():
                 return await self._runnable(task, run, branch, log)
-        limit = situation.concrete(task, scope, only=("timeout",)).timeout
-        return await within(limit, self.walk(task, run, branch, log))
+        limit = self._concrete(task, run, branch, "timeout").timeout
+        return await self.walk(task, run, branch, Terms(log, limit))
+
+    def _concrete(self, task: TaskSpec, run: TaskRun, branch: Branch, name: str) -> TaskSpec:
+        rendered: TaskSpec = self.situation.concrete(task, self.situation.scope(task, run, branch), only=(name,))
+        return rendered
+
+    def _goes_on(self, run: TaskRun) -> bool:
+        """Whether something had come of the task before an interruption: its ``runIf`` has said yes, then."""
+        return run.decision is not None or self.situation.progress.begun_inside(run.task_path)
 
     async def _runnable(self, task: TaskSpec, run: TaskRun, branch: Branch, log: TaskLog) -> Result:
         situation = self.situation
@@ -168,7 +189,7 @@ class TaskRuns:
 
 def _another(task: TaskSpec, run: TaskRun, retry: Retry, failures: Failures | None) -> bool:
     """Whether a failed attempt is to be followed by another. Only what works is tried again, not what holds it."""
-    if not is_runnable(task) and task.children():
+    if retry.behavior == "CREATE_NEW_EXECUTION" or (not is_runnable(task) and task.children()):
         return False
     number = (failures.number if failures else 0) + 1
     began = failures.first_began if failures else parse_timestamp(run.started_at)

@@ -2,15 +2,23 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from tidewaiter.tasks.context import Result
-
-Work = Callable[[], Awaitable[Result]]
 
 STOPPED = frozenset({"FAILED", "CANCELLED"})
 """Results after which nothing new is begun."""
 
 _RANK = ("FAILED", "CANCELLED", "WARNING")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One of several things, with what it is called; *begun* before an interruption, it is no new one."""
+
+    name: str
+    do: Callable[[], Awaitable[Result]]
+    begun: bool = False
 
 
 def combined(results: Iterable[tuple[str, Result]]) -> Result:
@@ -23,26 +31,29 @@ def combined(results: Iterable[tuple[str, Result]]) -> Result:
     return Result(worst.state, error=f"{name}: {reason}")
 
 
-async def together(works: Sequence[tuple[str, Work]], limit: int) -> Result:
+async def together(works: Sequence[Work], limit: int) -> Result:
     """
-    Do all *works*, each with what it is called, at most *limit* at once (0: all). After one has failed nothing new is
-    begun; what runs is seen to its end. An error, other than a failed result, ends them all.
+    Do all *works*, at most *limit* at once (0: all). After one has failed nothing new is begun; what runs is seen to
+    its end. An error, other than a failed result, ends them all.
     """
-    results: dict[int, tuple[str, Result]] = {}
+    results: dict[int, Result] = {}
     waiting = iter(enumerate(works))
+    stopped = asyncio.Event()
     count = min(limit, len(works)) if limit else len(works)
-    workers = [asyncio.ensure_future(_worker(waiting, results)) for _ in range(count)]
+    workers = [asyncio.ensure_future(_worker(waiting, results, stopped)) for _ in range(count)]
     try:
         await asyncio.gather(*workers)
     finally:
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
-    return combined(results[index] for index in sorted(results))
+    return combined((works[index].name, results[index]) for index in sorted(results))
 
 
-async def _worker(waiting: Iterator[tuple[int, tuple[str, Work]]], results: dict[int, tuple[str, Result]]) -> None:
-    for index, (name, work) in waiting:
-        if any(result.state in STOPPED for _, result in results.values()):
-            return
-        results[index] = (name, await work())
+async def _worker(waiting: Iterator[tuple[int, Work]], results: dict[int, Result], stopped: asyncio.Event) -> None:
+    for index, work in waiting:
+        if stopped.is_set() and not work.begun:
+            continue
+        results[index] = await work.do()
+        if results[index].state in STOPPED:
+            stopped.set()

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tidewaiter.config.document import parse
 from tidewaiter.daemon.journal import Journal
 from tidewaiter.daemon.records import Execution, LogLine, TaskRun, TriggerKey, TriggerStatus, execution_id
 from tidewaiter.daemon.scope import trigger_objects
+from tidewaiter.daemon.secrets import MASK
 
 
 async def executions(journal: Journal, *, state: str | None, flow: str | None, limit: int) -> list[dict[str, Any]]:
@@ -29,7 +31,7 @@ async def execution_summary(journal: Journal, execution: Execution) -> dict[str,
             "objects": trigger_objects(objects),
             "variables": None if execution.variables is None else dict(execution.variables),
         },
-        "inputs": dict(execution.inputs),
+        "inputs": await _inputs(journal, execution),
         "labels": dict(execution.labels),
         "parentId": execution.parent_id,
         "resumeAt": execution.resume_at,
@@ -40,6 +42,16 @@ async def execution_summary(journal: Journal, execution: Execution) -> dict[str,
         "originalId": execution.original_id,
         "error": execution.error,
     }
+
+
+async def _inputs(journal: Journal, execution: Execution) -> dict[str, Any]:
+    """Give the inputs of an execution, without those that its flow keeps secret."""
+    if not execution.inputs:
+        return {}
+    source = await journal.triggers.source(execution.namespace, execution.flow_id, execution.flow_revision)
+    specs = parse(source, execution.flow_path).data.get("inputs") or () if source else ()
+    hidden = {spec.get("id", spec.get("name")) for spec in specs if spec.get("type") == "SECRET"}
+    return {name: MASK if name in hidden else value for name, value in execution.inputs.items()}
 
 
 async def execution_details(journal: Journal, execution: Execution) -> dict[str, Any]:

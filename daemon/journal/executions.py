@@ -64,6 +64,10 @@ class Executions:
 
         return await self._database.write(work)
 
+    async def interrupt(self, execution_id: str) -> None:
+        """Let the task runs that a crash left RUNNING be INTERRUPTED."""
+        await self._database.write(lambda tx: tx.run("interrupt_task_runs", execution_id=execution_id, now=now()))
+
     async def running(self) -> list[Execution]:
         """Executions in state RUNNING."""
         return [_execution(row) for row in await self._database.read(lambda tx: tx.all("running_executions"))]

@@ -1,6 +1,6 @@
 """How often, and how long apart, what failed is tried again."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -66,3 +66,11 @@ def test_what_makes_no_sense(properties: dict[str, Any]) -> None:
     """It is refused when the flow is read."""
     with pytest.raises(ValidationError):
         retry(**properties)
+
+
+@pytest.mark.parametrize(
+    "kind", [{"type": "constant", "interval": "P9999999D"}, {"type": "exponential", "interval": "P9999999D"}]
+)
+def test_no_wait_is_beyond_what_a_calendar_has(kind: dict[str, str]) -> None:
+    """However long the interval: the moment after it can be told."""
+    assert datetime.now(UTC) + Retry.model_validate(kind).delay(3) > datetime.now(UTC)

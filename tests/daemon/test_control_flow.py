@@ -46,6 +46,25 @@ class TestSequential:
         ended = await workshop.do(body(task("flow.Sequential", "s", tasks=[say("a")], finally_=[broken("f")])))
         assert (ended.state, (ended.error or "").count("task 'f'")) == ("FAILED", 1)
 
+    async def test_errors_and_finally_run_after_a_timeout(self, workshop: Workshop) -> None:
+        """Its time is over, theirs is not."""
+        inner = task(
+            "flow.Sequential",
+            "s",
+            timeout="PT0.3S",
+            tasks=[shell("a", "sleep 60")],
+            errors=[say("e")],
+            finally_=[say("f")],
+        )
+        ended = await workshop.do(body(inner))
+        assert await states(workshop, ended) == {"s": "FAILED", "s/a": "KILLED", "s/e": "SUCCESS", "s/f": "SUCCESS"}
+
+    async def test_errors_and_finally_run_when_nothing_could_be_decided(self, workshop: Workshop) -> None:
+        """A condition that cannot be rendered is a failure like others."""
+        choice = task("flow.If", "i", condition="{{ nope }}", then=[say("a")], errors=[say("e")], finally_=[say("f")])
+        ended = await workshop.do(body(choice))
+        assert await states(workshop, ended) == {"i": "FAILED", "i/e": "SUCCESS", "i/f": "SUCCESS"}
+
 
 class TestAllowFailure:
     async def test_the_flow_goes_on_with_a_warning(self, workshop: Workshop) -> None:

@@ -63,6 +63,15 @@ def test_a_nested_task_has_id_and_path() -> None:
     assert (shown["taskId"], shown["path"]) == ("clean", "wdir/clean")
 
 
+async def test_inputs_that_are_secret_are_not_shown(journal: Journal) -> None:
+    """Although the journal has them: an execution that goes on after a restart needs them."""
+    inputs = "inputs: [{id: pin, type: SECRET}, {id: n, type: INT}]"
+    revision = await journal.triggers.register("demo", "orders", f"id: orders\nnamespace: demo\n{inputs}\n")
+    await journal.executions.by_hand(TRIGGER, revision, {"pin": "hush-hush", "n": 1})
+    [shown] = await views.executions(journal, state=None, flow=None, limit=10)
+    assert shown["inputs"] == {"pin": "******", "n": 1}
+
+
 def test_a_log_line() -> None:
     """Number, time, level, task and message."""
     shown = views.log_line(3, LogLine("e1", "t", 2, "now", "WARN", "careful"))

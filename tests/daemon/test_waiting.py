@@ -1,6 +1,7 @@
 """Executions that wait: for a time, for somebody, for another execution, for room."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ from workshop.yaml_tasks import body, broken, say, shell, task
 from tidewaiter.daemon.control import Control, NotPossibleError
 from tidewaiter.daemon.executor import Executor
 from tidewaiter.daemon.records import Execution, TriggerKey
+from tidewaiter.daemon.secrets import Secrets
 
 
 class Service:
@@ -85,6 +87,24 @@ class TestPause:
             ended = await service.reaches(execution, "SUCCESS")
         assert (await workshop.task_runs(ended))["a"].outputs == {"value": "5"}
 
+    async def test_what_is_secret_in_it_stays_so(self, workshop: Workshop) -> None:
+        """No log shows it, neither before nor after a restart."""
+        ask = task("flow.Pause", "p", onResume=[{"id": "pin", "type": "SECRET"}])
+        again = task("flow.Pause", "q")
+        tell = shell("a", "echo {{ outputs.p.onResume.pin }}")
+        execution = await by_hand(workshop, "f", body(ask, again, tell))
+        async with Service(workshop) as service:
+            await service.reaches(execution, "PAUSED")
+            await service.control.resume(execution.id, {"pin": "hush-hush"})
+            await until(lambda: _began(workshop, execution, "q"))
+        assert workshop.place.host.secrets.mask("hush-hush") == "******"
+        workshop.place = replace(workshop.place, host=replace(workshop.place.host, secrets=Secrets({})))
+        async with Service(workshop) as service:
+            await service.reaches(execution, "PAUSED")
+            await service.control.resume(execution.id, {})
+            ended = await service.reaches(execution, "SUCCESS")
+        assert "******" in await workshop.log(ended)
+
     async def test_only_what_is_paused_can_be_resumed(self, workshop: Workshop) -> None:
         """The state is named."""
         ended = await workshop.do(body(say("a")))
@@ -130,6 +150,10 @@ class TestPause:
             await service.reaches(execution, "PAUSED")
             await service.control.kill(execution.id)
             await service.reaches(execution, "KILLED")
+
+
+async def _began(workshop: Workshop, execution: Execution, path: str) -> bool:
+    return path in await workshop.task_runs(execution)
 
 
 async def _said(workshop: Workshop, execution: Execution, text: str) -> bool:
@@ -210,6 +234,31 @@ class TestSubflow:
             await service.reaches(child, "PAUSED")
             await service.control.resume(child.id, {"n": "1"})
             await service.reaches(parent, "SUCCESS")
+
+    async def test_a_restart_does_not_ask_for_the_flow_again(self, workshop: Workshop) -> None:
+        """The child is there: that its flow has changed, or gone, since then does not matter."""
+        await register(workshop, "child", PAUSE)
+        parent = await by_hand(workshop, "parent", body(task("flow.Subflow", "s", namespace="demo", flowId="child")))
+        async with Service(workshop):
+            await until(lambda: _paused(workshop))
+        await register(workshop, "child", body(say("a"), disabled=True))
+        async with Service(workshop) as service:
+            await until(lambda: _paused(workshop))
+            [child] = [e for e in await workshop.journal.executions.newest() if e.flow_id == "child"]
+            await service.control.resume(child.id, {"n": "1"})
+            await service.reaches(parent, "SUCCESS")
+
+    @pytest.mark.parametrize("around", [False, True])
+    async def test_who_has_no_time_left_takes_its_children_along(self, workshop: Workshop, around: bool) -> None:
+        """A timeout ends what was started, the tasks around it included."""
+        await register(workshop, "child", PAUSE)
+        start = task("flow.Subflow", "s", namespace="demo", flowId="child", **({} if around else {"timeout": "PT0.5S"}))
+        outer = task("flow.Parallel", "p", tasks=[start], timeout="PT0.5S") if around else start
+        parent = await by_hand(workshop, "parent", body(outer))
+        async with Service(workshop) as service:
+            await service.reaches(parent, "FAILED")
+            [child] = [e for e in await workshop.journal.executions.newest() if e.flow_id == "child"]
+            await service.reaches(child, "KILLED")
 
     async def test_who_is_killed_takes_its_children_along(self, workshop: Workshop) -> None:
         """They would work for nobody."""
