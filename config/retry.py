@@ -63,7 +63,7 @@ class Retry(Spec):
     def delay(self, failures: int) -> timedelta:
         """How long to wait after that many failures in a row, the first of them counted as 1."""
         if self.type == "random":
-            seconds = random.uniform(self._shortest.total_seconds(), self._longest.total_seconds())  # noqa: S311
+            seconds = random.uniform(self._shortest.total_seconds(), self._longest.total_seconds())  # noqa: S311 - no secret depends on it
             return timedelta(seconds=seconds)
         if self.type == "constant":
             return self._shortest

@@ -110,7 +110,7 @@ def _session(options: HttpOptions) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
     )
     # A request is sent once: whether it may be repeated is for the flow's retry to say. There is no public switch.
-    session._retry_connection = False  # noqa: SLF001
+    session._retry_connection = False  # noqa: SLF001 - aiohttp has no other switch
     return session
 
 

@@ -99,7 +99,7 @@ def open_session(tls: ssl.SSLContext | None, read_timeout: timedelta) -> aiohttp
         auto_decompress=False,
     )
     # Alone aiohttp repeats PUT and DELETE when a connection breaks (RFC 9112 §9.3.1); it has no public switch for it.
-    session._retry_connection = False  # noqa: SLF001
+    session._retry_connection = False  # noqa: SLF001 - aiohttp has no other switch
     return session
 
 
