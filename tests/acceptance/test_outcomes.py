@@ -199,6 +199,7 @@ async def test_an_explanation_takes_nobodys_place(daemon: Daemon, objects: Any) 
     beside = f"bad/a.csv.tidewaiter~{bad['id']}.json"
     assert await objects.keys("bad/") == ["bad/a.csv", "bad/a.csv.tidewaiter.json", beside]
     daemon.add_flow(flow(log(), triggers=[trigger(objects.bucket, **KEPT)]))
+    await daemon.until(lambda: daemon.logged("flow_changed"), "the new flow to be served")
     answer = await daemon.call("objects", "retry", bad["id"])
     assert answer.returncode == 0, answer.stderr
 
