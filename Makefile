@@ -34,7 +34,7 @@ bench: $(READY)  ## the benchmark table
 reliability: $(READY)  ## the reliability table: hours of kills and faults; ARGS='--scale short' for minutes
 	PYTHONPATH=tests $(BIN)/python -m reliability $(ARGS)
 
-conformance: $(READY)  ## how far Kestra's flows and expressions mean the same here; needs a corpus (TIDEWAITER_CORPUS)
+conformance: $(READY)  ## how far Kestra's flows and expressions mean the same here; needs a corpus (CONFORMANCE_CORPUS)
 	PYTHONPATH=tests $(BIN)/python -m conformance $(ARGS)
 
 reference: $(READY)  ## write docs/reference from the specs

@@ -1,4 +1,4 @@
-"""Agreement with Pebble and Kestra on the expressions of the corpus, where there is one (``TIDEWAITER_CORPUS``)."""
+"""Agreement with Pebble and Kestra on the expressions of the corpus, where there is one (``CONFORMANCE_CORPUS``)."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def expressions() -> Expressions:
 def test_corpus_is_there() -> None:
     """The corpus was found, and has the cases we know of."""
     if not CORPUS.is_dir():
-        pytest.skip(f"no corpus at {CORPUS}; set TIDEWAITER_CORPUS")
+        pytest.skip(f"no corpus at {CORPUS}; set CONFORMANCE_CORPUS")
     assert len(ALL) > 700
     assert {*DIFFERENT, *OUTSIDE} <= {case["id"] for case in ALL}
 

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Compare; gives 1 if anything differs that is not on the list of known differences."""
     options = _parser().parse_args(arguments)
     if not CORPUS.is_dir():
-        sys.stdout.write(f"SKIPPED: there is no corpus at {CORPUS}; set TIDEWAITER_CORPUS to its folder\n")
+        sys.stdout.write(f"SKIPPED: there is no corpus at {CORPUS}; set CONFORMANCE_CORPUS to its folder\n")
         return 0
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     # Scripts find the Python that runs this, with the modules it has.

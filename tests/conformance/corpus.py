@@ -1,4 +1,4 @@
-"""The corpus of real flows and expectations (``TIDEWAITER_CORPUS``). It is read, never copied."""
+"""The corpus of real flows and expectations (``CONFORMANCE_CORPUS``). It is read, never copied."""
 
 import csv
 import functools
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CORPUS = Path(os.environ.get("TIDEWAITER_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus")
+CORPUS = Path(os.environ.get("CONFORMANCE_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus")
 _INPUTS = re.compile(r"inputs=(\{.*?\})\)")
 _STATE = re.compile(r"execution\.state\.current == ([A-Z]+)")
 _COUNT = re.compile(r"len\(execution\.taskRuns\) == (\d+)")

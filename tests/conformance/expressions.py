@@ -1,5 +1,5 @@
 """
-The expression cases of the corpus (``TIDEWAITER_CORPUS``), and how our results compare with the expected ones.
+The expression cases of the corpus (``CONFORMANCE_CORPUS``), and how our results compare with the expected ones.
 
 Cases that are known to differ, or that are about something else, are listed with the reason in
 ``expression_differences.json``.

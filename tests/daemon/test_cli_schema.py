@@ -16,9 +16,9 @@ from tidewaiter.daemon.cli import main
 from tidewaiter.daemon.flows import AnyFlow, parse_flow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-CORPUS = Path(os.environ.get("TIDEWAITER_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus") / "flows"
+CORPUS = Path(os.environ.get("CONFORMANCE_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus") / "flows"
 FOLDERS = [EXAMPLES, *sorted(CORPUS.glob("*/"))]
-"""The project's examples, and the flows of the corpus where there is one (``TIDEWAITER_CORPUS``)."""
+"""The project's examples, and the flows of the corpus where there is one (``CONFORMANCE_CORPUS``)."""
 
 BROKEN = {
     "an unknown property": ("    message: hi", "    mesage: hi"),

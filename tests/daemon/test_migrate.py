@@ -18,9 +18,9 @@ from tidewaiter.tasks.legacy import LegacySpec, Node
 from tidewaiter.tasks.script import ExecSpec
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-CORPUS = Path(os.environ.get("TIDEWAITER_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus") / "flows"
+CORPUS = Path(os.environ.get("CONFORMANCE_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus") / "flows"
 FOLDERS = [EXAMPLES, *sorted(CORPUS.glob("*/"))]
-"""The project's examples, and the flows of the corpus where there is one (``TIDEWAITER_CORPUS``)."""
+"""The project's examples, and the flows of the corpus where there is one (``CONFORMANCE_CORPUS``)."""
 HEAD = "id: flow\nnamespace: harbour\n"
 SHELL = "io.kestra.plugin.scripts.shell.Commands"
 DOCKER = "io.kestra.plugin.scripts.runner.docker.Docker"
