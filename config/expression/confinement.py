@@ -8,6 +8,7 @@ again after it had to end: some 40 ms once, then some 100 µs for each request.
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from typing import IO, Any
 from tidewaiter.config.errors import ExpressionError
 
 _SCRIPT = Path(__file__).with_name("confined.py")
+_TRIES = 3
 _MAX_ANSWER = 32 * 1024 * 1024
 
 
@@ -29,6 +31,7 @@ class Confinement:
         self._turn = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._end: weakref.finalize[Any, Any] | None = None
+        self._code: int | None = None
 
     def ask(self, request: Mapping[str, Any]) -> Any:
         """
@@ -39,13 +42,22 @@ class Confinement:
             ExpressionError: it took too much time or memory; the helper is gone, and the next request starts another.
         """
         with self._turn:
-            line = self._exchange(json.dumps(request) + "\n")
+            line = self._answered(json.dumps(request) + "\n")
         if not line.endswith("\n"):
             raise ExpressionError("takes too long or too much memory", "make the expression or its input simpler")
         answer = json.loads(line)
         if "error" in answer:
             raise ValueError(answer["error"])
         return answer["answer"]
+
+    def _answered(self, line: str) -> str:
+        """Ask again when somebody else ended the helper, such as the kernel, out of memory: that was not its doing."""
+        answer = ""
+        for _ in range(_TRIES):
+            answer = self._exchange(line)
+            if answer.endswith("\n") or self._code != -signal.SIGKILL:
+                break
+        return answer
 
     def _exchange(self, line: str) -> str:
         process = self._process or self._start()
@@ -56,6 +68,7 @@ class Confinement:
             requests.flush()
             answer = answers.readline(_MAX_ANSWER)
         if not answer.endswith("\n"):
+            self._code = _code(process, answer)
             self._stop()
         return answer
 
@@ -78,6 +91,11 @@ class Confinement:
         if self._end is not None:
             self._end()
         self._process = None
+
+
+def _code(process: subprocess.Popen[str], answer: str) -> int | None:
+    """Say how a helper ended that gave no whole answer; None if it goes on, with one that is too long."""
+    return None if len(answer) >= _MAX_ANSWER else process.wait()
 
 
 def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _MAX_JSON = 4 * 1024 * 1024
 _MAX_EASY_PROGRAM = 1000
 _MAX_STEPS = 4_000_000
 _MAX_DEPTH = 50
+_FEW_STAGES = 6
 _LEAST_SIZE = 16  # a text as short as this can grow, too
 _PROGRAMS_KEPT = 128
 # jq's env and $ENV would hand out the environment. The line break ends a comment in the author's program.
@@ -107,9 +109,13 @@ def degree(program: str) -> int | None:
 
     Programs of paths, filters and functions that only look at their input are easy to tell. Each iteration may happen
     inside another one. Definitions, loops, variables, interpolation, regular expressions and most arithmetic are not.
+
+    A stage of a pipe has all that the one before it gave, of ``size ** power`` at most, so that powers multiply: stages
+    that go once over their input stay linear. What each adds by itself is little, but not for many of them.
     """
-    at, power, before = 0, 0, ""
+    at, before = 0, ""
     opened: list[str] = []
+    stages = [0]
     if len(program) > _MAX_EASY_PROGRAM:
         return None
     while at < len(program):
@@ -119,8 +125,11 @@ def degree(program: str) -> int | None:
         growth = _growth(token, opened, before)
         if growth is None or len(opened) > _MAX_DEPTH:
             return None
-        at, power, before = token.end(), power + growth, token[0] if token[0].strip() else before
-    return max(power, 1)
+        at, before = token.end(), token[0] if token[0].strip() else before
+        stages[-1] += growth
+        if token[0] == "|" and not opened:
+            stages.append(0)
+    return math.prod(max(power, 1) for power in stages) if sum(stages) <= _FEW_STAGES else sum(stages)
 
 
 def _growth(token: re.Match[str], opened: list[str], before: str) -> int | None:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -30,8 +31,11 @@ ENDLESS = {"program": "def f: f; f", "text": "1", "most": 9}
         ("map({uri, name: .key, length}) | length", 1),
         ("[.[] | .parts[]]", 2),
         ("., .", 1),
-        ("[.,.] | [.,.]", 2),
-        (". + . | tojson", 2),
+        ("[.,.] | [.,.]", 1),
+        (". + . | tojson", 1),
+        ("to_entries | map({key: (.key | tostring), value: .value.uri}) | from_entries", 2),
+        ("[..] | [..]", 4),
+        (" | ".join(["tojson"] * 7), 7),
         ("..", 2),
     ],
 )
@@ -157,3 +161,14 @@ def test_threads_take_turns() -> None:
     for thread in threads:
         thread.join()
     assert answers == {number: [number] for number in range(20)}
+
+
+def test_a_helper_that_somebody_else_killed_is_replaced() -> None:
+    """The kernel may, out of memory; what was asked for is asked again."""
+    confinement = Confinement()
+    assert confinement.ask(JQ) == [1]
+    helper = confinement._process
+    assert helper is not None
+    os.kill(helper.pid, signal.SIGKILL)
+    assert confinement.ask(JQ) == [1]
+    assert confinement._process is not helper
