@@ -9,7 +9,8 @@ from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
 from tidewaiter.config.document import Path
-from tidewaiter.config.spec import OneOf, TypedSpec, current_name, is_current, short_name
+from tidewaiter.config.spec import OneOf, TypedSpec
+from tidewaiter.config.typenames import current_name, is_current, short_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from pydantic.json_schema import models_json_schema
 
 from tidewaiter.config.descriptions import description, property_descriptions
 from tidewaiter.config.parts import choices_of, models_of, types_of, written_names
-from tidewaiter.config.spec import REFERENCE, OneOf, TypedSpec, is_current, short_name
+from tidewaiter.config.spec import REFERENCE, OneOf, TypedSpec
+from tidewaiter.config.typenames import is_current, short_name
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 """The draft that the language servers of editors know best (docs/decisions/0006)."""

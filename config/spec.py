@@ -30,6 +30,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from tidewaiter.config.errors import ExpressionError, PropertyError
+from tidewaiter.config.typenames import KESTRA_PREFIX, current_name, short_name
 
 T = TypeVar("T")
 
@@ -39,14 +40,9 @@ Render = Callable[[str], str]
 REFERENCE = "x-one-of"
 """In a JSON Schema being made: the place of a choice's own schema, by the identity of its `OneOf`."""
 
-KESTRA_PREFIX = "io.kestra.plugin."
 _CONCRETE = {"concrete": True}
 _OPENING = re.compile(r"\{[{%]")
 _OBJECT = re.compile(r"\bobject\b")
-_RENAMED = re.compile(
-    r"\.fs\.http\.|\.core\.flow\.(?:Worker|Flow|WaitFor)$|TaskRunner$|\.Purge(?:Execution)?$"
-    r"|\.(?!FlowCondition|FlowNamespaceCondition|MultipleCondition)\w+Condition$"
-)
 _SECRET = re.compile("secret|token|password|passphrase|key", re.IGNORECASE)
 
 
@@ -109,27 +105,6 @@ class TypedSpec(Spec):
     def current_name(cls, written: str) -> str:
         """Give the present full name for *written*, one of the accepted names."""
         return current_name(cls.NAMES, written)
-
-
-def short_name(name: str) -> str:
-    """Shorten a full Kestra type name: ``io.kestra.plugin.core.log.Log`` is ``log.Log``."""
-    rest = name.removeprefix(KESTRA_PREFIX)
-    return rest.removeprefix("core.").removeprefix("scripts.")
-
-
-def is_current(name: str) -> bool:
-    """Tell whether a full type name is one that Kestra still uses."""
-    return name.startswith(KESTRA_PREFIX) and not _RENAMED.search(name)
-
-
-def current_name(names: Sequence[str], written: str) -> str:
-    """
-    Give the present full name for *written*, one of *names* or short for one.
-
-    *names* are ordered as in `TypedSpec.NAMES`: an old name stands for the present one before it.
-    """
-    at = next(index for index, name in enumerate(names) if written in {name, short_name(name)})
-    return next((name for name in reversed(names[: at + 1]) if is_current(name)), names[0])
 
 
 class OneOf:

@@ -6,7 +6,8 @@ from pydantic import BeforeValidator, Discriminator, Tag
 from pydantic_core import PydanticCustomError
 
 from tidewaiter.config.fields import Text
-from tidewaiter.config.spec import Dynamic, Spec, short_name
+from tidewaiter.config.spec import Dynamic, Spec
+from tidewaiter.config.typenames import short_name
 
 _PROCESS = (
     "io.kestra.plugin.core.runner.Process",

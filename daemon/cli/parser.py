@@ -228,6 +228,11 @@ def _add_executions(verbs: Any) -> None:
     download.add_argument("id", metavar="ID")
     download.add_argument("names", nargs="*", metavar="NAME", help="as 'executions outputs' names them [all]")
     download.add_argument("--output", "-o", type=Path, default=Path(), metavar="DIR", help="[.]")
+    _add_steering(actions)
+
+
+def _add_steering(actions: Any) -> None:
+    """Add what changes executions: run again, end, begin, go on."""
     for name, summary in (
         ("replay", "run it again on the same objects, as a new execution"),
         ("kill", "end it and every program it started"),

@@ -11,7 +11,8 @@ from tidewaiter.config.descriptions import description
 from tidewaiter.config.flow import Flow, TaskSpec, TriggerSpec
 from tidewaiter.config.parts import choices_of, models_of, types_of, written_names
 from tidewaiter.config.schema import definition_keys, json_schema
-from tidewaiter.config.spec import TypedSpec, is_current, short_name, takes_expressions
+from tidewaiter.config.spec import TypedSpec, takes_expressions
+from tidewaiter.config.typenames import is_current, short_name
 from tidewaiter.daemon.flows import AnyFlow
 from tidewaiter.daemon.lint import RULES
 from tidewaiter.daemon.reference.types import default_words, type_words

@@ -16,10 +16,9 @@ from tidewaiter.config.spec import (
     Template,
     TypedSpec,
     concrete,
-    current_name,
     has_expression,
-    short_name,
 )
+from tidewaiter.config.typenames import current_name, short_name
 
 
 class Inner(Spec):
