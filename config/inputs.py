@@ -1,34 +1,22 @@
 """The inputs of a flow (kestra.md §1.4): what may be given for each, and what becomes of what was given."""
 
 import json
-import math
-import re
 import reprlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime, time
-from decimal import Decimal, InvalidOperation
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
-from tidewaiter.config.document import MAX_DEPTH, parse
 from tidewaiter.config.errors import ExpressionError, TidewaiterError
 from tidewaiter.config.expression.confinement import Confinement
 from tidewaiter.config.expression.java_regex import JavaRegex, compiled
 from tidewaiter.config.expression.truth import truthy
-from tidewaiter.config.fields import Id, Text, parse_duration
+from tidewaiter.config.fields import Id, Text
+from tidewaiter.config.inputtypes import ORDERED, InputType, as_text, as_yaml, comparable, converted, listed, order
 from tidewaiter.config.spec import Render, Spec, has_expression, misfit
 
-InputType = Literal[
-    "STRING", "ENUM", "SELECT", "INT", "FLOAT", "BOOLEAN", "BOOL", "DATETIME", "DATE", "TIME", "DURATION", "FILE",
-    "JSON", "URI", "SECRET", "ARRAY", "MULTISELECT", "YAML", "EMAIL",
-]  # fmt: skip
-
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _LONGEST_CHECKED = 10_000
-_ORDERED = frozenset({"INT", "FLOAT", "DURATION", "DATE", "TIME", "DATETIME"})
 
 
 class InputError(TidewaiterError):
@@ -121,10 +109,10 @@ class Input(Spec):
             bound = getattr(self, name)
             if bound is None:
                 continue
-            if self.type not in _ORDERED:
-                raise misfit(name, f"cannot be had by a {self.type}", f"it goes with {', '.join(sorted(_ORDERED))}")
+            if self.type not in ORDERED:
+                raise misfit(name, f"cannot be had by a {self.type}", f"it goes with {', '.join(sorted(ORDERED))}")
             try:
-                _comparable(self.type, bound)
+                comparable(self.type, bound)
             except (ValueError, TypeError, OverflowError):
                 raise misfit(name, f"is not a value of type {self.type}", "give a number or an ISO-8601 text") from None
 
@@ -167,7 +155,7 @@ def typed_inputs(
             problems += [] if lenient else [f"input '{spec.id}' is required"]
             continue
         try:
-            values[spec.id] = None if raw is None else _checked(spec, _shallow(spec, raw), render)
+            values[spec.id] = None if raw is None else _checked(spec, converted(spec.type, spec.item_type, raw), render)
         except ValueError as error:
             problems.append(f"input '{spec.id}' {error}, got {_shown(spec, raw)}")
     if problems:
@@ -179,7 +167,7 @@ def typed_inputs(
 def as_given(specs: Sequence[Input], values: Mapping[str, Any]) -> dict[str, Any]:
     """
     Give typed *values* such that `typed_inputs` makes the same of them once more: text that came out of JSON or YAML
-    is written as JSON again, and so is nothing, for which else the default would stand.
+    is written as that again, and so is nothing, for which else the default would stand.
     """
     kinds = {spec.id: (spec.type, spec.item_type) for spec in specs}
     return {name: _unread(value, *kinds.get(name, ("STRING", None))) for name, value in values.items()}
@@ -188,7 +176,9 @@ def as_given(specs: Sequence[Input], values: Mapping[str, Any]) -> dict[str, Any
 def _unread(value: Any, kind: str, item_kind: str | None) -> Any:
     if kind == "ARRAY" and isinstance(value, list):
         return [_unread(item, item_kind or "STRING", None) for item in value]
-    return json.dumps(value) if kind in {"JSON", "YAML"} and not isinstance(value, dict | list) else value
+    if kind not in {"JSON", "YAML"} or isinstance(value, dict | list):
+        return value
+    return json.dumps(value) if kind == "JSON" else as_yaml(value)
 
 
 def _asked_for(spec: Input, render: Render) -> bool:
@@ -209,156 +199,6 @@ def _shown(spec: Input, raw: Any) -> str:
     return "a secret" if spec.type == "SECRET" else shown[:100]
 
 
-def _shallow(spec: Input, raw: Any) -> Any:
-    """Give *raw* as its type says; neither may be deeper than the rest of the daemon can take."""
-    _check_depth(raw)
-    value = _converted(spec, spec.type, raw)
-    _check_depth(value)
-    return value
-
-
-def _check_depth(value: Any) -> None:
-    """Raise `ValueError` if lists and maps are in each other more than `MAX_DEPTH` times."""
-    layer = [value]
-    for _ in range(MAX_DEPTH):
-        layer = [item for inner in layer for item in _items(inner)]
-    if any(isinstance(item, Mapping | list | tuple) for item in layer):
-        raise ValueError(f"must not be nested deeper than {MAX_DEPTH} levels")
-
-
-def _converted(spec: Input, kind: str, raw: Any) -> Any:
-    if kind == "ARRAY":
-        return [_converted(spec, spec.item_type or "STRING", item) for item in _list(raw)]
-    return _CONVERSIONS[kind](raw)
-
-
-def _list(raw: Any) -> list[Any]:
-    if isinstance(raw, str):
-        try:
-            raw = json.loads(raw)
-        except (ValueError, RecursionError):
-            raise ValueError("must be a list") from None
-    if not isinstance(raw, list | tuple):
-        raise ValueError("must be a list")  # noqa: TRY004 - every misfit is a ValueError here
-    return list(raw)
-
-
-def _items(value: Any) -> Iterable[Any]:
-    if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, list | tuple) else ()
-
-
-def _text(raw: Any) -> str:
-    if isinstance(raw, bool):
-        return "true" if raw else "false"
-    if isinstance(raw, str | int | float):
-        return str(raw)
-    return json.dumps(raw, ensure_ascii=False, default=str)
-
-
-def _integer(raw: Any) -> int:
-    if isinstance(raw, int) and not isinstance(raw, bool):
-        return raw
-    if isinstance(raw, str) and re.fullmatch(r"[-+]?\d{1,18}", raw.strip(), re.ASCII):
-        return int(raw)
-    raise ValueError("must be a whole number")
-
-
-def _float(raw: Any) -> float:
-    try:
-        number = float(Decimal(str(raw)))
-    except (InvalidOperation, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError("must be a number")
-    return number
-
-
-def _boolean(raw: Any) -> bool:
-    if isinstance(raw, bool):
-        return raw
-    if isinstance(raw, str) and raw.strip().lower() in {"true", "false"}:
-        return raw.strip().lower() == "true"
-    raise ValueError("must be true or false")
-
-
-def _json(raw: Any) -> Any:
-    if not isinstance(raw, str):
-        return raw
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        raise ValueError("must be JSON") from None
-
-
-def _yaml(raw: Any) -> Any:
-    if not isinstance(raw, str):
-        return raw
-    try:
-        return _document(raw)
-    except TidewaiterError:
-        raise ValueError("must be YAML") from None
-
-
-def _document(text: str) -> Any:
-    document = parse(text, "input")
-    if document.problems:
-        raise ValueError("must be YAML")
-    return document.data
-
-
-def _uri(raw: Any) -> str:
-    text = _text(raw)
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        parts = urlsplit("")
-    if not parts.scheme or not (parts.netloc or parts.path.startswith("//") or "://" in text):
-        raise ValueError("must be a URI")
-    return text
-
-
-def _email(raw: Any) -> str:
-    text = _text(raw)
-    if len(text) > _LONGEST_CHECKED or not _EMAIL.fullmatch(text):
-        raise ValueError("must be an e-mail address")
-    return text
-
-
-def _iso(what: str, parse: Callable[[str], Any]) -> Callable[[Any], str]:
-    """Make the check of a text that *parse* must be able to read; the text itself is the value."""
-
-    def check(raw: Any) -> str:
-        text = _text(raw).strip()
-        try:
-            parse(text)
-        except ValueError:
-            raise ValueError(f"must be {what}") from None
-        return text
-
-    return check
-
-
-_CONVERSIONS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
-    {
-        **dict.fromkeys(("STRING", "ENUM", "SELECT", "SECRET", "FILE"), _text),
-        **dict.fromkeys(("BOOLEAN", "BOOL"), _boolean),
-        "INT": _integer,
-        "FLOAT": _float,
-        "JSON": _json,
-        "YAML": _yaml,
-        "URI": _uri,
-        "EMAIL": _email,
-        "MULTISELECT": lambda raw: [_text(item) for item in _list(raw)],
-        "DATETIME": _iso("a moment such as 2026-01-31T12:00:00Z", datetime.fromisoformat),
-        "DATE": _iso("a date such as 2026-01-31", date.fromisoformat),
-        "TIME": _iso("a time such as 12:30:00", time.fromisoformat),
-        "DURATION": _iso("a duration such as PT1H", parse_duration),
-    }
-)
-
-
 def _checked(spec: Input, value: Any, render: Render) -> Any:
     if spec.type in {"ENUM", "SELECT", "MULTISELECT"} and not spec.allow_custom_value:
         chosen = value if isinstance(value, list) else [value]
@@ -370,7 +210,7 @@ def _checked(spec: Input, value: Any, render: Render) -> Any:
     for bound, wrong, words in (
         (spec.min, -1, "at least"), (spec.max, 1, "at most"), (spec.after, -1, "after"), (spec.before, 1, "before"),
     ):  # fmt: skip
-        if bound is not None and _order(spec.type, value, bound) == wrong:
+        if bound is not None and order(spec.type, value, bound) == wrong:
             raise ValueError(f"must be {words} {bound}")
     return value
 
@@ -384,24 +224,4 @@ def _matches(pattern: str, value: str) -> bool:
 
 
 def _offered(expression: str, render: Render) -> list[str]:
-    return [_text(item) for item in _list(render(expression))]
-
-
-def _order(kind: str, value: Any, bound: Any) -> int:
-    """Give -1, 0 or 1 as *value* is less than, equal to or greater than *bound*."""
-    try:
-        left, right = (_comparable(kind, item) for item in (value, bound))
-    except OverflowError:
-        raise ValueError("is too far away") from None
-    return int(left > right) - int(left < right)
-
-
-def _comparable(kind: str, value: Any) -> Any:
-    if kind == "DURATION":
-        return parse_duration(str(value))
-    if kind == "DATETIME":
-        moment = datetime.fromisoformat(str(value))
-        return moment if moment.tzinfo is None else moment.astimezone().replace(tzinfo=None)
-    if kind in {"DATE", "TIME"}:
-        return (date if kind == "DATE" else time).fromisoformat(str(value)).isoformat()
-    return value if isinstance(value, int | float) else float(value)
+    return [as_text(item) for item in listed(render(expression))]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tidewaiter.config.inputs import Input, InputError, typed_inputs
+from tidewaiter.config.inputs import Input, InputError, as_given, typed_inputs
 
 
 def typed(given: Any, *, render: Any = str, **properties: Any) -> Any:
@@ -138,3 +138,14 @@ def test_what_makes_no_sense_is_refused_when_the_flow_is_read(properties: dict[s
 def test_the_former_name_of_the_id() -> None:
     """Flows before Kestra 0.15 call it name."""
     assert Input.model_validate({"name": "x", "type": "STRING"}).id == "x"
+
+
+@pytest.mark.parametrize(
+    "value", ["\U0001f6a2", "\x7f\x85\u2028", "null", "7", "a: b", "\\u0041", float("inf"), 1.5, None, True]
+)
+@pytest.mark.parametrize("kind", ["JSON", "YAML"])
+def test_a_recorded_value_is_read_as_the_same(kind: str, value: Any) -> None:
+    """What a restart finds in the journal is what the execution began with."""
+    specs = [Input.model_validate({"id": "x", "type": kind, "required": False})]
+    recorded = as_given(specs, {"x": value})
+    assert typed_inputs(specs, recorded, str) == {"x": value}
